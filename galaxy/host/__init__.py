@@ -1,0 +1,1 @@
+"""This machine: processes, the store, settings, errors, the journal, locks, progress, doctor."""

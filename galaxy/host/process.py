@@ -1,0 +1,213 @@
+"""The one place that runs processes.
+
+Every argv is a list, the environment is scrubbed to `BASE_ENV` plus what the caller gives, every wait has a
+deadline, and secrets travel by standard input or file, never by argv. A process is started in a session of its
+own so that a timeout, an exception or Ctrl-C ends all of its children too.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from galaxy.host.errors import CommandError, CommandTimeoutError, HostError
+
+BASE_ENV: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+}
+# What a fetch must inherit to reach the mirrors that the host is set up for.
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_TERM_GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a finished process left: text streams decoded as UTF-8 with replacement, wall time in seconds."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def output(self) -> str:
+        """Both streams, stdout first."""
+        return self.stdout + self.stderr
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The scrubbed environment: BASE_ENV, the host's proxy variables, then `extra`."""
+    inherited = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
+    return {**BASE_ENV, **inherited, **(extra or {})}
+
+
+def find_tool(name: str, package: str) -> str:
+    """The path of a program; HostError naming the Debian package when it is missing."""
+    path = shutil.which(name, path=BASE_ENV["PATH"])
+    if path is None:
+        raise HostError(f"the program {name} is missing", f"Install it: apt-get install {package}")
+    return path
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str | bytes | None = None,
+    timeout: float = 60.0,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run to the end and return both streams.
+
+    `timeout` is in seconds. Raises CommandError on a non-zero exit (unless `check=False`),
+    CommandTimeoutError past the deadline, HostError when the program does not exist.
+    """
+    words = tuple(str(word) for word in argv)
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    started = time.monotonic()
+    with _started(
+        words,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.PIPE if data is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=pass_fds,
+    ) as process:
+        try:
+            out, err = process.communicate(data, timeout=timeout)
+        except subprocess.TimeoutExpired as late:
+            end_group(process, grace=0)
+            partial = (late.stdout or b"") + (late.stderr or b"")
+            raise CommandTimeoutError(words, timeout, partial.decode(errors="replace")) from None
+    done = Completed(
+        argv=words,
+        returncode=process.returncode,
+        stdout=out.decode(errors="replace"),
+        stderr=err.decode(errors="replace"),
+        seconds=time.monotonic() - started,
+    )
+    if check and done.returncode != 0:
+        raise CommandError(words, done.returncode, done.output)
+    return done
+
+
+def stream(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    on_line: Callable[[str], None] = lambda _line: None,
+    timeout: float = 7200.0,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+) -> int:
+    """Run something long: both streams go line by line to `log` (appended) and to `on_line`; returns the exit code.
+
+    Raises like `run`; the CommandError carries the last 200 lines.
+    """
+    words = tuple(str(word) for word in argv)
+    deadline = time.monotonic() + timeout
+    tail: list[str] = []
+    with (
+        log.open("a", encoding="utf-8") as sink,
+        _started(
+            words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            sink.write(line + "\n")
+            tail = [*tail[-199:], line]
+            on_line(line)
+            if time.monotonic() > deadline:
+                raise CommandTimeoutError(words, timeout, "\n".join(tail))
+        process.wait(timeout=max(1.0, deadline - time.monotonic()))
+    if check and process.returncode != 0:
+        raise CommandError(words, process.returncode, "\n".join(tail))
+    return process.returncode
+
+
+def replace_self(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+    """Become another program (interactive shells): the terminal, the signals and the exit code are its own."""
+    words = [str(word) for word in argv]
+    os.execvpe(words[0], words, environment(env))  # noqa: S606 - an exec is the purpose
+
+
+@contextmanager
+def background(
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lives as long as the block; its streams go to `log`; its group is ended on the way out."""
+    with (
+        log.open("ab") as sink,
+        _started(
+            tuple(str(word) for word in argv),
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        yield process
+
+
+def end_group(process: subprocess.Popen[bytes], grace: float = _TERM_GRACE) -> None:
+    """End a started process and its children: SIGTERM, `grace` seconds, SIGKILL."""
+    for sign, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, _TERM_GRACE)):
+        if wait == 0:
+            continue
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=wait)
+            break
+
+
+@contextmanager
+def _started(
+    argv: tuple[str, ...],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=environment(env),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            pass_fds=tuple(pass_fds),
+        )
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise
+        raise HostError(f"the program {argv[0]} is missing", "Run: galaxy doctor") from error
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            end_group(process)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
