@@ -1,0 +1,1 @@
+"""The gate: results of a verify run, the policy they are held against, and the certificate that says so."""
