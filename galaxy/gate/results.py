@@ -34,8 +34,8 @@ class Outcome(StrEnum):
 class ItemResult:
     """One item of a run: a check at a checkpoint of a cell, or a step of a cell (area `step`).
 
-    `id` is the check's id, or `step.NAME`; `seconds` its whole wall time; `message` why it did not pass (empty for
-    passed); `figures` what it measured, by name (the unit ends the name: `ready_s`, `pss_mib`).
+    `id` is the check's id, or `step.NAME`; `seconds` its whole wall time; `message` why it did not
+    pass (empty for passed); `figures` what it measured, by name that ends in the unit (`ready_s`).
     """
 
     id: str

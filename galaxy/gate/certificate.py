@@ -1,0 +1,199 @@
+"""Signed evidence that an image passed a policy: an in-toto Test Result statement in a DSSE envelope.
+
+The subject is the image's squashfs by SHA-256; `configuration` names the suite, the policy and the run's
+results.jsonl by digest; `passedTests` lists every item that passed as `CELL/CHECKPOINT/ID`. So a certificate
+can be held against another policy, or a later version of the same one, without the run's folder.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+from in_toto_attestation.v1.statement import Statement
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+
+from galaxy.gate.policy import Policy, judge
+from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results
+from galaxy.gate.run import ImageUnderTest, RunInfo, refs_of
+from galaxy.gate.signing import signer, trusted_keys
+from galaxy.gate.summary import blanket_reasons
+from galaxy.host.errors import GateError, PolicyError
+from galaxy.host.files import sha256_file, sha256_text, write_atomic
+from galaxy.host.store import Store
+
+PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+CERTIFICATE_FILE = "certificate.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate whose signature and form are good: what it says."""
+
+    ref: str
+    image_sha256: str
+    policy: str
+    suite: str
+    results_sha256: str
+    keyid: str
+    items: tuple[ItemResult, ...]
+
+
+def certificate_file(store: Store, image_id: str) -> Path:
+    """Where an image's certificate is kept."""
+    return store.certificates / image_id / CERTIFICATE_FILE
+
+
+def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
+    """Sign that a run (its folder) shows `ref` to satisfy the policy; GateError says why it does not.
+
+    A copy of the results is kept beside the certificate.
+    """
+    run, items = RunInfo.read(folder), read_results(folder / RESULTS_FILE)
+    reasons = (*blanket_reasons(run, items), *judge(policy, ref, items))
+    if reasons:
+        why = f"the run does not certify {ref}: {'; '.join(reasons)}"
+        raise GateError(why, "Run galaxy verify --matrix all, and mend what fails.")
+    image = run.image(ref)
+    statement = _statement(image, run, items, policy, folder / RESULTS_FILE)
+    envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
+    envelope.sign(signer(store))
+    file = certificate_file(store, image.id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / RESULTS_FILE, file.parent / RESULTS_FILE)
+    write_atomic(file, json.dumps(envelope.to_dict(), indent=1) + "\n")
+    return file
+
+
+def verify_certificate(store: Store, file: Path) -> Certificate:
+    """Read a certificate; PolicyError when it is broken, changed, or signed by an untrusted key."""
+    envelope = _read_envelope(file)
+    keys = trusted_keys(store)
+    known = [keyid for keyid in envelope.signatures if keyid in keys]
+    if not known:
+        who = ", ".join(keyid[:16] for keyid in envelope.signatures) or "nobody"
+        why = f"{file} is signed by {who}, and this host does not trust that key"
+        raise PolicyError(why, "If you do: galaxy certificate trust PUBLIC-KEY.pem")
+    try:
+        envelope.verify([keys[keyid] for keyid in known], 1)
+    except VerificationError:
+        raise PolicyError(f"{file} was changed after it was signed", "Run galaxy verify again.") from None
+    try:
+        return _certificate(json.loads(envelope.payload), known[0])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise PolicyError(
+            f"{file} is not a certificate of Galaxy: {error!r}", "Run galaxy verify again."
+        ) from None
+
+
+def require_certificate(store: Store, image: ImageUnderTest, policy: Policy) -> Certificate:
+    """The image's certificate if it satisfies the policy; PolicyError says exactly what is missing."""
+    hint = f"Run: galaxy verify --matrix all --image {image.ref} (or give --allow-uncertified)."
+    file = certificate_file(store, image.id)
+    if not file.exists():
+        raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)
+    certificate = verify_certificate(store, file)
+    if certificate.image_sha256 != image.sha256:
+        why = (
+            f"the certificate of {image.ref} is for other bytes: it names sha256 "
+            f"{certificate.image_sha256[:16]}, the image has {image.sha256[:16]}"
+        )
+        raise PolicyError(why, hint)
+    reasons = judge(policy, certificate.ref, certificate.items)
+    if reasons:
+        why = (
+            f"the certificate of {image.ref} does not satisfy the policy {policy.name}: {'; '.join(reasons)}"
+        )
+        raise PolicyError(why, hint)
+    return certificate
+
+
+def withdraw(store: Store, image_id: str) -> bool:
+    """Remove an image's certificate, because a later run failed it; says whether there was one."""
+    file = certificate_file(store, image_id)
+    existed = file.exists()
+    shutil.rmtree(file.parent, ignore_errors=True)
+    return existed
+
+
+def _statement(
+    image: ImageUnderTest, run: RunInfo, items: Sequence[ItemResult], policy: Policy, results: Path
+) -> dict[str, Any]:
+    """The statement as in-toto writes it down in JSON."""
+    own = [item for item in items if image.ref in refs_of(item.cell)]
+    configuration = [
+        ResourceDescriptor(name="suite", digest={"sha256": run.suite}, annotations={"galaxy": run.galaxy}),
+        ResourceDescriptor(
+            name=f"policy/{policy.name}", digest={"sha256": sha256_text(policy.model_dump_json())}
+        ),
+        ResourceDescriptor(name=RESULTS_FILE, digest={"sha256": sha256_file(results)}),
+    ]
+    subject = ResourceDescriptor(name=image.ref, digest={"sha256": image.sha256})
+    predicate = {
+        "result": "PASSED",
+        "configuration": [MessageToDict(part.pb) for part in configuration],
+        "passedTests": _names(own, Outcome.PASSED),
+        "warnedTests": _names(own, Outcome.KNOWN),
+        "failedTests": _names(own, Outcome.FAILED),
+    }
+    statement = Statement([subject.pb], PREDICATE_TYPE, predicate)
+    statement.validate()
+    return dict(MessageToDict(statement.pb))
+
+
+def _names(items: Iterable[ItemResult], outcome: Outcome) -> list[str]:
+    return [f"{item.cell}/{item.checkpoint}/{item.id}" for item in items if item.outcome is outcome]
+
+
+def _read_envelope(file: Path) -> Envelope:
+    hint = "Run galaxy verify again."
+    try:
+        envelope = Envelope.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise PolicyError(f"cannot read the certificate {file}: {error.strerror}", hint) from None
+    except Exception as error:  # noqa: BLE001 - the library raises a dozen kinds on broken input
+        raise PolicyError(f"{file} is not a DSSE envelope: {error!r}", hint) from None
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise PolicyError(f"{file} holds {envelope.payload_type!r}, not an in-toto statement", hint)
+    return envelope
+
+
+def _certificate(body: dict[str, Any], keyid: str) -> Certificate:
+    """A certificate out of a statement; ValueError, KeyError or TypeError when it is something else."""
+    predicate = body["predicate"]
+    if body["predicateType"] != PREDICATE_TYPE or predicate["result"] != "PASSED":
+        raise ValueError("not a passed Test Result")
+    (subject,) = body["subject"]
+    parts = {part["name"]: part["digest"]["sha256"] for part in predicate["configuration"]}
+    (policy,) = (name.removeprefix("policy/") for name in parts if name.startswith("policy/"))
+    return Certificate(
+        ref=subject["name"],
+        image_sha256=subject["digest"]["sha256"],
+        policy=policy,
+        suite=parts["suite"],
+        results_sha256=parts[RESULTS_FILE],
+        keyid=keyid,
+        items=(
+            *(_item(name, Outcome.PASSED) for name in predicate.get("passedTests", [])),
+            *(_item(name, Outcome.KNOWN) for name in predicate.get("warnedTests", [])),
+            *(_item(name, Outcome.FAILED) for name in predicate.get("failedTests", [])),
+        ),
+    )
+
+
+def _item(name: str, outcome: Outcome) -> ItemResult:
+    cell, checkpoint, check = name.rsplit("/", 2)
+    return ItemResult(
+        id=check,
+        area=check.partition(".")[0],
+        cell=cell,
+        checkpoint=checkpoint,
+        outcome=outcome,
+        seconds=0.0,
+    )

@@ -1,0 +1,107 @@
+"""What an image must have passed to be called production-ready, as data, and the judgement.
+
+`judge` looks only at items, so that a certificate (which lists the tests that passed) can be held against a
+policy again, years later and on another host.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from galaxy.gate.results import ItemResult, Outcome
+from galaxy.gate.run import refs_of, scenario_of
+from galaxy.host.settings import parse_toml
+
+STEP_AREA = "step"
+_SHOWN = 3
+
+
+class Requirement(BaseModel):
+    """A scenario that the image must go through, and the checkpoints at which it is checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scenario: str
+    checkpoints: tuple[str, ...] = Field(min_length=1)
+
+
+class Allowance(BaseModel):
+    """A known failure that this policy puts up with, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    check: str
+    reason: str = Field(min_length=1)
+
+
+class Policy(BaseModel):
+    """A policy file; `minimum` is, by area, how many different checks must pass at a required checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    minimum: dict[str, PositiveInt] = Field(min_length=1)
+    require: tuple[Requirement, ...] = Field(min_length=1)
+    allow: tuple[Allowance, ...] = ()
+
+
+def load_policy(file: Path | None = None) -> Policy:
+    """The policy in a TOML file, or the one that Galaxy ships; InputError names the key that is wrong."""
+    if file is not None:
+        return parse_toml(file, Policy)
+    with as_file(files("galaxy.gate") / "policies" / "production.toml") as shipped:
+        return parse_toml(shipped, Policy)
+
+
+def judge(policy: Policy, ref: str, items: Iterable[ItemResult]) -> tuple[str, ...]:
+    """Why these items do not show that the image `ref` satisfies the policy; empty when they do."""
+    own = [item for item in items if ref in refs_of(item.cell)]
+    if not own:
+        return (f"nothing of {ref} was checked",)
+    return (*_not_good(policy, own), *_missing(policy, own))
+
+
+def _not_good(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
+    """Items that failed, were blocked, or failed as known without being allowed."""
+    allowed = {allowance.check for allowance in policy.allow}
+    bad: dict[str, list[ItemResult]] = {
+        "failed": [item for item in items if item.outcome is Outcome.FAILED],
+        "blocked": [item for item in items if item.outcome is Outcome.BLOCKED],
+        "known failures that the policy does not allow": [
+            item for item in items if item.outcome is Outcome.KNOWN and item.id not in allowed
+        ],
+    }
+    for what, found in bad.items():
+        if found:
+            names = list(dict.fromkeys(f"{item.id} at {item.checkpoint}" for item in found))
+            more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            yield f"{len(found)} {what}: {', '.join(names[:_SHOWN])}{more}"
+
+
+def _missing(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
+    """Required scenarios, checkpoints and numbers of checks that the items do not show."""
+    for requirement in policy.require:
+        cells = sorted({item.cell for item in items if scenario_of(item.cell) == requirement.scenario})
+        if not cells:
+            yield f"the scenario {requirement.scenario} was not run"
+        for cell in cells:
+            for checkpoint in requirement.checkpoints:
+                place = [item for item in items if (item.cell, item.checkpoint) == (cell, checkpoint)]
+                yield from _too_few(policy, f"{cell} at {checkpoint}", place)
+
+
+def _too_few(policy: Policy, where: str, items: Sequence[ItemResult]) -> Iterator[str]:
+    """The areas in which fewer checks passed at one checkpoint than the policy asks for."""
+    checks = {(item.area, item.id) for item in items if item.area != STEP_AREA}
+    if not checks:
+        yield f"{where}: no checks were run"
+        return
+    passed = {(item.area, item.id) for item in items if item.outcome is Outcome.PASSED}
+    not_passed = {(item.area, item.id) for item in items if item.outcome is not Outcome.PASSED}
+    count = Counter(area for area, _ in passed - not_passed)
+    short = [f"{area} {count[area]} of {need}" for area, need in policy.minimum.items() if count[area] < need]
+    if short:
+        yield f"{where}: too few checks passed: {', '.join(short)}"

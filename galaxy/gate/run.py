@@ -1,0 +1,74 @@
+"""What a verify run was asked: `run.json` in its folder, written before the first item."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from galaxy.host.errors import InputError
+from galaxy.host.files import write_atomic
+
+RUN_FILE = "run.json"
+
+
+class ImageUnderTest(BaseModel):
+    """An image that takes part in a run; `sha256` is its squashfs's digest, which a certificate names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ref: str
+    id: str
+    sha256: str
+
+
+class RunInfo(BaseModel):
+    """A run's question: which images, which cells, which part of the checks.
+
+    `selection` is the `-k` expression ('' for all checks); `cells` gives for each cell the refs of its
+    images; `suite` is the digest of the checks' and scenarios' sources.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    started: datetime
+    galaxy: str
+    suite: str
+    matrix: str
+    selection: str = ""
+    images: tuple[ImageUnderTest, ...]
+    cells: dict[str, tuple[str, ...]]
+
+    def image(self, ref: str) -> ImageUnderTest:
+        """The image of that ref; KeyError when it takes no part."""
+        for image in self.images:
+            if image.ref == ref:
+                return image
+        raise KeyError(ref)
+
+    def write(self, folder: Path) -> None:
+        """Write run.json into the run's folder."""
+        write_atomic(folder / RUN_FILE, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a run's run.json; InputError when the folder holds no run."""
+        try:
+            return cls.model_validate_json((folder / RUN_FILE).read_bytes())
+        except OSError as error:
+            why = f"{folder} is not the folder of a verify run: {RUN_FILE}: {error.strerror}"
+            raise InputError(why, "Name a folder that galaxy verify --report made.") from None
+        except ValidationError as error:
+            why = f"{folder / RUN_FILE} is damaged: {error.errors()[0]['msg']}"
+            raise InputError(why, "Run galaxy verify again.") from None
+
+
+def scenario_of(cell: str) -> str:
+    """The scenario's name in a cell's: `lifecycle` in `lifecycle[4.17.12]`."""
+    return cell.partition("[")[0]
+
+
+def refs_of(cell: str) -> tuple[str, ...]:
+    """The refs in a cell's name: (`4.17.12`, `4.22.11`) in `upgrade[4.17.12->4.22.11]`."""
+    inside = cell.partition("[")[2].removesuffix("]")
+    return tuple(inside.split("->")) if inside else ()

@@ -1,0 +1,31 @@
+"""Which suite judged: the digest of everything that decides what a passed item means."""
+
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from galaxy import __version__
+
+PACKAGES = ("verify", "scenarios")
+_KINDS = (".py", ".toml")
+
+
+@cache
+def suite_digest() -> str:
+    """The SHA-256 over Galaxy's version and the sources of the checks and scenarios, 64 hex digits."""
+    digest = hashlib.sha256(__version__.encode())
+    for package in PACKAGES:
+        root = package_root(package)
+        for path in sorted(path for path in root.rglob("*") if path.suffix in _KINDS):
+            digest.update(f"\0{package}/{path.relative_to(root)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def package_root(package: str) -> Path:
+    """The folder of an installed package, found without importing it."""
+    spec = find_spec(package)
+    assert spec is not None, package
+    assert spec.submodule_search_locations, package
+    return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,131 @@
+"""A run in numbers: `summary.json`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.gate.policy import STEP_AREA, Policy, judge
+from galaxy.gate.results import ItemResult, Outcome
+from galaxy.gate.run import RunInfo
+from galaxy.host.files import write_atomic
+
+SUMMARY_FILE = "summary.json"
+Counts = dict[Outcome, int]
+
+
+class Verdict(BaseModel):
+    """The judgement of one image: `passed`, or the reasons against it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_id: str
+    passed: bool
+    reasons: tuple[str, ...] = ()
+
+
+class CellSummary(BaseModel):
+    """One cell: its items by outcome, and the sum of their seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    counts: Counts
+    seconds: float
+
+
+class Summary(BaseModel):
+    """The whole run; every outcome is present in every count, also when it is 0."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    started: datetime
+    seconds: float
+    matrix: str
+    selection: str
+    suite: str
+    galaxy: str
+    policy: str
+    counts: Counts
+    areas: dict[str, Counts]
+    cells: dict[str, CellSummary]
+    figures: dict[str, float]
+    verdicts: dict[str, Verdict]
+
+    @property
+    def passed(self) -> bool:
+        """The gate: something ran, nothing failed, nothing was blocked."""
+        bad = self.counts[Outcome.FAILED] + self.counts[Outcome.BLOCKED]
+        return bad == 0 and self.counts[Outcome.PASSED] > 0
+
+    def write(self, folder: Path) -> None:
+        """Write summary.json into the run's folder."""
+        write_atomic(folder / SUMMARY_FILE, self.model_dump_json(indent=1) + "\n")
+
+
+def summarise(
+    run: RunInfo,
+    items: Iterable[ItemResult],
+    policy: Policy,
+    *,
+    seconds: float,
+    figures: Mapping[str, float],
+) -> Summary:
+    """Count the items, gather the steps' figures under `CELL STEP NAME`, and judge each image."""
+    results = tuple(items)
+    return Summary(
+        started=run.started,
+        seconds=round(seconds, 3),
+        matrix=run.matrix,
+        selection=run.selection,
+        suite=run.suite,
+        galaxy=run.galaxy,
+        policy=policy.name,
+        counts=count(results),
+        areas={
+            area: count(item for item in results if item.area == area)
+            for area in sorted({item.area for item in results})
+        },
+        cells={cell: _cell(cell, results) for cell in run.cells},
+        figures={**_step_figures(results), **{name: round(value, 4) for name, value in figures.items()}},
+        verdicts={image.ref: _verdict(run, image.ref, results, policy) for image in run.images},
+    )
+
+
+def count(items: Iterable[ItemResult]) -> Counts:
+    """How many items ended in each way."""
+    found = Counter(item.outcome for item in items)
+    return {outcome: found[outcome] for outcome in Outcome}
+
+
+def blanket_reasons(run: RunInfo, items: Iterable[ItemResult]) -> tuple[str, ...]:
+    """Why a run can certify nothing at all, whatever its images did."""
+    counts = count(items)
+    reasons = []
+    if not counts[Outcome.PASSED]:
+        reasons.append("the run is empty: nothing passed")
+    if counts[Outcome.BLOCKED]:
+        reasons.append(f"the run is partly blocked: {counts[Outcome.BLOCKED]} items never ran")
+    if run.selection:
+        reasons.append(f"only part of the checks was selected (-k {run.selection!r})")
+    return tuple(reasons)
+
+
+def _cell(cell: str, results: tuple[ItemResult, ...]) -> CellSummary:
+    own = [item for item in results if item.cell == cell]
+    return CellSummary(counts=count(own), seconds=round(sum(item.seconds for item in own), 3))
+
+
+def _verdict(run: RunInfo, ref: str, results: tuple[ItemResult, ...], policy: Policy) -> Verdict:
+    reasons = (*blanket_reasons(run, results), *judge(policy, ref, results))
+    return Verdict(image_id=run.image(ref).id, passed=not reasons, reasons=reasons)
+
+
+def _step_figures(results: tuple[ItemResult, ...]) -> dict[str, float]:
+    return {
+        f"{item.cell} {item.id.removeprefix('step.')} {name}": value
+        for item in results
+        if item.area == STEP_AREA
+        for name, value in item.figures.items()
+    }

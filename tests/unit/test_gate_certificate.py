@@ -1,0 +1,176 @@
+"""Certificates: made from good runs only, checked by anyone, refused for every kind of damage."""
+
+import base64
+import datetime as dt
+import json
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import SSlibKey
+
+from galaxy.gate.certificate import (
+    PREDICATE_TYPE,
+    certificate_file,
+    certify,
+    require_certificate,
+    verify_certificate,
+)
+from galaxy.gate.policy import Policy
+from galaxy.gate.results import ItemResult, Outcome, write_results
+from galaxy.gate.run import ImageUnderTest, RunInfo
+from galaxy.gate.signing import private_key_file, public_key_file, signer, trust, trusted_folder
+from galaxy.host.errors import GateError, PolicyError
+from galaxy.host.files import sha256_file
+from galaxy.host.store import Store
+
+IMAGE = ImageUnderTest(ref="4.22.11", id="a1" * 32, sha256="b2" * 32)
+CELL = "lifecycle[4.22.11]"
+
+
+def policy(**minimum):
+    return Policy.model_validate(
+        {
+            "name": "small",
+            "minimum": minimum or {"ldap": 1},
+            "require": [{"scenario": "lifecycle", "checkpoints": ["started"]}],
+        }
+    )
+
+
+def item(check="ldap.bind", outcome=Outcome.PASSED):
+    area = check.partition(".")[0]
+    return ItemResult(id=check, area=area, cell=CELL, checkpoint="started", outcome=outcome, seconds=0.1)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(root=tmp_path / "store")
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    def make(*items, selection=""):
+        folder = tmp_path / "run"
+        write_results(folder, items)
+        RunInfo(
+            started=dt.datetime.now(dt.UTC),
+            galaxy="1",
+            suite="c3" * 32,
+            matrix="quick",
+            selection=selection,
+            images=(IMAGE,),
+            cells={CELL: (IMAGE.ref,)},
+        ).write(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def certified(store, run_folder):
+    return certify(store, run_folder(item(), item("step.start")), IMAGE.ref, policy())
+
+
+def test_securesystemslib_alone_can_verify_it(store, certified):
+    key = SSlibKey.from_crypto(load_pem_public_key(public_key_file(store).read_bytes()))
+    envelope = Envelope.from_dict(json.loads(certified.read_text()))
+    assert list(envelope.verify([key], 1)) == [key.keyid]
+    statement = json.loads(envelope.payload)
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert statement["predicateType"] == PREDICATE_TYPE
+    assert statement["subject"] == [{"name": "4.22.11", "digest": {"sha256": IMAGE.sha256}}]
+    assert statement["predicate"]["passedTests"] == [
+        f"{CELL}/started/ldap.bind",
+        f"{CELL}/started/step.start",
+    ]
+
+
+def test_it_names_the_suite_and_the_results(store, certified):
+    certificate = verify_certificate(store, certified)
+    assert certificate.suite == "c3" * 32
+    assert certificate.results_sha256 == sha256_file(certified.parent / "results.jsonl")
+    assert require_certificate(store, IMAGE, policy()) == certificate
+
+
+@pytest.mark.usefixtures("certified")
+def test_the_private_key_is_the_owners_alone(store):
+    assert private_key_file(store).stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE" not in public_key_file(store).read_bytes()
+    private_key_file(store).chmod(0o644)
+    with pytest.raises(PolicyError, match="can be read by others"):
+        signer(store)
+
+
+@pytest.mark.usefixtures("certified")
+def test_the_key_is_made_once(store):
+    before = private_key_file(store).read_bytes()
+    signer(store)
+    assert private_key_file(store).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("items", "selection", "why"),
+    [
+        ((), "", "empty"),
+        ((item(outcome=Outcome.NOT_APPLICABLE),), "", "empty"),
+        ((item(), item("smb.read", Outcome.BLOCKED)), "", "partly blocked"),
+        ((item(), item("smb.read", Outcome.FAILED)), "", "1 failed: smb.read at started"),
+        ((item(),), "ldap", "-k 'ldap'"),
+    ],
+)
+def test_a_bad_run_certifies_nothing(store, run_folder, items, selection, why):
+    with pytest.raises(GateError, match=why):
+        certify(store, run_folder(*items, selection=selection), IMAGE.ref, policy())
+    assert not certificate_file(store, IMAGE.id).exists()
+    assert not private_key_file(store).exists()
+
+
+def test_no_certificate_says_how_to_get_one(store):
+    with pytest.raises(PolicyError, match="has no certificate") as caught:
+        require_certificate(store, IMAGE, policy())
+    assert caught.value.exit_code == 6
+    assert "galaxy verify" in caught.value.hint
+
+
+@pytest.mark.usefixtures("certified")
+def test_other_bytes_are_refused(store):
+    other = IMAGE.model_copy(update={"sha256": "d4" * 32})
+    with pytest.raises(PolicyError, match="other bytes"):
+        require_certificate(store, other, policy())
+
+
+@pytest.mark.usefixtures("certified")
+def test_a_stricter_policy_says_what_is_missing(store):
+    with pytest.raises(PolicyError, match="ldap 1 of 2, smb 0 of 1"):
+        require_certificate(store, IMAGE, policy(ldap=2, smb=1))
+
+
+def test_a_changed_payload_is_noticed(store, certified):
+    body = json.loads(certified.read_text())
+    payload = base64.b64decode(body["payload"]).replace(b"ldap.bind", b"ldap.find")
+    certified.write_text(json.dumps({**body, "payload": base64.b64encode(payload).decode()}))
+    with pytest.raises(PolicyError, match="changed after it was signed"):
+        verify_certificate(store, certified)
+
+
+def test_a_key_from_elsewhere_counts_once_trusted(store, certified, tmp_path):
+    elsewhere = Store(root=tmp_path / "elsewhere")
+    signer(elsewhere)
+    with pytest.raises(PolicyError, match="does not trust that key"):
+        verify_certificate(elsewhere, certified)
+    trust(elsewhere, public_key_file(store))
+    assert verify_certificate(elsewhere, certified).ref == "4.22.11"
+    for key in trusted_folder(elsewhere).glob("*.pem"):
+        key.unlink()
+    with pytest.raises(PolicyError, match="does not trust that key"):
+        verify_certificate(elsewhere, certified)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"payload": "", "payloadType": "x", "signatures": []}']
+)
+def test_a_broken_file_is_said_to_be_broken(store, certified, text):
+    certified.write_text(text)
+    with pytest.raises(PolicyError, match=r"not a DSSE envelope|not an in-toto statement"):
+        require_certificate(store, IMAGE, policy())
