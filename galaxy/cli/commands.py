@@ -1,0 +1,47 @@
+"""Every command: its words, the function that does it, and one line of help.
+
+A function is loaded when its command is asked for, so that `galaxy ls` does not load what `verify` needs.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command: `words` are what is typed (one, or a group and a name)."""
+
+    words: tuple[str, ...]
+    module: str
+    function: str
+    help: str
+
+
+def _command(words: str, where: str, text: str) -> Command:
+    module, function = where.split(":")
+    return Command(words=tuple(words.split()), module=f"galaxy.cli.{module}", function=function, help=text)
+
+
+COMMANDS: tuple[Command, ...] = (
+    _command("doctor", "doctor:doctor", "Can this host build, run and verify? What is missing?"),
+    _command("releases", "releases:releases", "The Samba versions that the configured sources offer."),
+    _command("build", "build:build", "Make an image of a Samba version."),
+    _command("image ls", "image:ls", "List images: size, origin, verdict."),
+    _command("image show", "image:show", "Show an image's manifest."),
+    _command("image rm", "image:rm", "Remove an image."),
+    _command("image export", "image:export", "Write an image to a file for another host."),
+    _command("image import", "image:import_", "Take an image from a file, checking its digests."),
+    _command("create", "server:create", "Create a domain controller with a new domain."),
+    _command("start", "server:start", "Start a server and wait until it answers."),
+    _command("stop", "server:stop", "Stop a server."),
+    _command("restart", "server:restart", "Stop a server and start it again."),
+    _command("status", "server:status", "Show a server: state, image, address, readiness."),
+    _command("logs", "server:logs", "Show a server's log."),
+    _command("exec", "server:exec_", "Run a program inside a server."),
+    _command("shell", "server:shell", "Open a shell inside a server."),
+    _command("rm", "server:rm", "Remove a server with its state."),
+    _command("ls", "server:ls", "List servers: image, state, address, since."),
+    _command("verify", "verify:verify", "Check images, a server or any domain controller."),
+    _command("recover", "recover:recover", "Finish or undo whatever an interrupted command left."),
+)
+
+GROUPS: dict[str, str] = {"image": "Images: list, show, remove, export, import."}

@@ -1,0 +1,83 @@
+"""Signals and exit codes of a galaxy process: every error ends here."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from galaxy.cli.app import application
+from galaxy.host.errors import GalaxyError, InterruptedByUser
+
+# A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
+EXIT_DEFECT = 70
+EXIT_INTERRUPTED = InterruptedByUser.exit_code
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code that the command line documents.
+
+    SIGINT, SIGTERM and SIGHUP are raised as InterruptedByUser in the main thread, so that every `with`
+    unwinds; further signals do nothing meanwhile.
+    """
+    try:
+        with interruptible():
+            return _run(arguments)
+    except GalaxyError as error:
+        show_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`galaxy ls | head -1`): nothing may be flushed to it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # noqa: BLE001 - the outermost frame: a defect is shown whole and has an exit code of its own
+        sys.excepthook(*sys.exc_info())
+        print("This is a defect in Galaxy; please report it with the lines above.", file=sys.stderr)
+        return EXIT_DEFECT
+
+
+def show_error(error: GalaxyError) -> None:
+    """`error: what and why`, then what to do, then what teardown could not undo; on stderr."""
+    print(f"error: {error.message}", file=sys.stderr)
+    for line in (error.hint, *getattr(error, "__notes__", ())):
+        if line:
+            print(f"  {line}", file=sys.stderr)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """The first SIGINT, SIGTERM or SIGHUP in the block raises InterruptedByUser; later ones do nothing."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        # A handler rather than SIG_IGN: what teardown starts must not inherit deafness.
+        for each in signals:
+            signal.signal(each, _ignore)
+        name = signal.Signals(number).name
+        raise InterruptedByUser(f"interrupted by {name}", "What had been begun has been undone.")
+
+    before = {each: signal.signal(each, interrupt) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Undoing goes on."""
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        application(arguments)(list(arguments), prog_name="galaxy")
+        sys.stdout.flush()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        code = end.code
+        return code if isinstance(code, int) else int(code is not None)
+    return 0

@@ -1,0 +1,51 @@
+"""What commands share: tables and JSON for people and programs, sizes in words, root, the store."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from galaxy.host.errors import HostError
+from galaxy.host.journal import recover
+from galaxy.host.progress import say
+from galaxy.host.store import Store, default_store
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print columns as wide as their widest cell; the last one is not padded, so that lines can be cut."""
+    cells = [[str(cell) for cell in row] for row in (headers, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON; paths become strings."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def size(count: int) -> str:
+    """A number of bytes in MB (10^6) with one decimal: 20971520 -> '21.0 MB'."""
+    return f"{count / 1e6:.1f} MB"
+
+
+def need_root(purpose: str) -> None:
+    """HostError unless this process is root."""
+    if os.geteuid() != 0:
+        raise HostError(f"{purpose} needs root", "Run it again with sudo.")
+
+
+def ready_store(purpose: str) -> Store:
+    """The store for a command that changes things: as root, made if absent, what was interrupted undone."""
+    need_root(purpose)
+    store = default_store().ensure()
+    for line in recover(store):
+        say(line)
+    return store
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
