@@ -1,0 +1,150 @@
+"""What the checks of one place share: sessions, tickets, and an OU of their own that goes with them."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from verify.clients.dns import Dns
+from verify.clients.kerberos import Kerberos
+from verify.clients.ldap import Ldap, Session
+from verify.place import Place
+from verify.record import hide
+from verify.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user, computer or service that a check made; it is removed with the bench's OU."""
+
+    name: str
+    dn: str
+    password: str
+    realm: str
+
+    @property
+    def principal(self) -> str:
+        """NAME@REALM."""
+        return f"{self.name}@{self.realm}"
+
+
+class Bench:
+    """The shared things of one (cell, checkpoint), made when first asked for and ended together."""
+
+    def __init__(self, place: Place, target: Target, config: pytest.Config) -> None:
+        self.place = place
+        self.target = target
+        self._config = config
+        self._stack = ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="galaxy-verify-"))
+        self._stack.callback(shutil.rmtree, self.folder)
+        self._stack.enter_context(_environment("KRB5_CONFIG", str(self.kerberos.config)))
+
+    @cached_property
+    def kerberos(self) -> Kerberos:
+        """MIT Kerberos against the target."""
+        return Kerberos(self.target, self.folder)
+
+    @cached_property
+    def ldap(self) -> Ldap:
+        """LDAP sessions with the target."""
+        made = Ldap(self.target, self.kerberos)
+        self._stack.callback(made.close)
+        return made
+
+    @cached_property
+    def dns(self) -> Dns:
+        """DNS against the target."""
+        return Dns(self.target, self.kerberos)
+
+    @property
+    def admin(self) -> Session:
+        """The administrator's shared LDAP session."""
+        return self.ldap.admin
+
+    @cached_property
+    def ou(self) -> str:
+        """The DN of an OU for this worker's objects; removed with everything below at the end."""
+        dn = f"OU=galaxy-verify-{secrets.token_hex(4)},{self.target.base_dn}"
+        self.admin.add(dn, {"objectClass": "organizationalUnit"})
+        self._stack.callback(lambda: self.admin.delete(dn, tree=True))
+        return dn
+
+    def account(self, *, password: str = "", control: int = 0x200, **attributes: Any) -> Account:
+        """A new user (another account with another userAccountControl) with a random name and password."""
+        name = unique("gv")
+        password = password or f"Aa1-{secrets.token_urlsafe(12)}"
+        hide(self._config, password)
+        dn = f"CN={name},{self.ou}"
+        body: dict[str, Any] = {
+            "objectClass": "user",
+            "sAMAccountName": name,
+            "userPrincipalName": f"{name}@{self.target.dns_domain}",
+            "unicodePwd": f'"{password}"'.encode("utf-16-le"),
+            "userAccountControl": control,
+        }
+        self.admin.add(dn, {**body, **attributes})
+        return Account(name=name, dn=dn, password=password, realm=self.target.realm)
+
+    def group(self, *members: str, **attributes: Any) -> str:
+        """A new global security group; returns its DN."""
+        name = unique("gg")
+        dn = f"CN={name},{self.ou}"
+        body: dict[str, Any] = {"objectClass": "group", "sAMAccountName": name}
+        if members:
+            body["member"] = list(members)
+        self.admin.add(dn, {**body, **attributes})
+        return dn
+
+    def close(self) -> None:
+        """End everything, newest first; what fails is raised after the rest has been tried."""
+        self._stack.close()
+
+
+def unique(prefix: str) -> str:
+    """A name that no other check, worker or checkpoint has: 10 letters at most with a prefix of two."""
+    return f"{prefix}{secrets.token_hex(4)}"
+
+
+BENCH = pytest.StashKey[Bench]()
+
+
+def bench_for(config: pytest.Config, place: Place, target: Target) -> Bench:
+    """The bench of this place; one of another place is ended first."""
+    current = config.stash.get(BENCH, None)
+    if current is not None and current.place == place and current.target == target:
+        return current
+    end_bench(config)
+    made = Bench(place, target, config)
+    config.stash[BENCH] = made
+    return made
+
+
+def end_bench(config: pytest.Config) -> None:
+    """End the current bench, if there is one."""
+    current = config.stash.get(BENCH, None)
+    if current is not None:
+        del config.stash[BENCH]
+        current.close()
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable for libraries that read nothing else (libkrb5), and put the old value back."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before

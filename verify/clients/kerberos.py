@@ -1,0 +1,102 @@
+"""MIT Kerberos's own programs, with a configuration that knows only the target's KDC."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from galaxy.host.errors import CommandError
+from galaxy.host.process import Completed, run
+from verify.target import Target
+
+# TCP first, for a PAC does not fit into a datagram anyway and a lost one would cost a second.
+_CONFIG = """\
+[libdefaults]
+  default_realm = {realm}
+  dns_lookup_kdc = false
+  dns_lookup_realm = false
+  dns_canonicalize_hostname = false
+  rdns = false
+  udp_preference_limit = {udp_limit}
+  {more}
+[realms]
+  {realm} = {{
+    kdc = {address}
+    admin_server = {address}
+    kpasswd_server = {address}
+  }}
+[domain_realm]
+  .{domain} = {realm}
+  {domain} = {realm}
+"""
+
+
+class Kerberos:
+    """kinit, kvno and friends for one target; caches and configurations live in `folder` and go with it."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self._target = target
+        self._folder = folder
+        self.config = self.configuration()
+        self._admin: str = ""
+
+    def configuration(self, more: str = "", *, udp_limit: int = 1) -> Path:
+        """A krb5.conf of its own, with further lines for [libdefaults]; `udp_limit` 1 means TCP first."""
+        text = _CONFIG.format(
+            realm=self._target.realm,
+            domain=self._target.dns_domain,
+            address=self._target.address,
+            udp_limit=udp_limit,
+            more=more,
+        )
+        path = self.file("krb5.conf.")
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def file(self, prefix: str) -> Path:
+        """A new empty file in the private folder."""
+        with NamedTemporaryFile(dir=self._folder, prefix=prefix, delete=False) as made:
+            return Path(made.name)
+
+    @property
+    def admin(self) -> str:
+        """A credential cache with the administrator's TGT, got once."""
+        if not self._admin:
+            self._admin = self.kinit(self._target.admin_principal, self._target.password)
+        return self._admin
+
+    def kinit(self, principal: str, password: str, *options: str, config: Path | None = None) -> str:
+        """Get a TGT; returns its credential cache. Raises CommandError with the KDC's reason."""
+        cache = str(self.file("ccache."))
+        done = self.try_kinit(principal, password, *options, cache=cache, config=config)
+        if done.returncode != 0:
+            raise CommandError(done.argv, done.returncode, done.output)
+        return cache
+
+    def try_kinit(
+        self, principal: str, password: str, *options: str, cache: str = "", config: Path | None = None
+    ) -> Completed:
+        """Ask for a TGT and return what kinit said, good or bad."""
+        cache = cache or str(self.file("ccache."))
+        return self.run("kinit", *options, principal, cache=cache, stdin=password + "\n", config=config)
+
+    def service_ticket(self, principal: str, *options: str, cache: str = "") -> Completed:
+        """Ask for a service ticket with kvno and return what it said."""
+        return self.run("kvno", *options, principal, cache=cache or self.admin)
+
+    def tickets(self, cache: str) -> str:
+        """What klist says of a cache, with enctypes and flags."""
+        return self.run("klist", "-e", "-f", "-C", cache=cache).stdout
+
+    def run(
+        self,
+        *argv: str,
+        cache: str = "",
+        stdin: str | None = None,
+        config: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a program under the private configuration and a cache; never raises for its exit code."""
+        extra = {"KRB5_CONFIG": str(config or self.config), **(env or {})}
+        if cache:
+            extra["KRB5CCNAME"] = f"FILE:{cache}"
+        return run(argv, stdin=stdin, env=extra, timeout=20, check=False)

@@ -1,0 +1,136 @@
+"""The pytest plugin of the checks: options, places, order, outcomes, results. `-p verify.plugin` loads it."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from galaxy.host.errors import GalaxyError
+from verify import hooks
+from verify.bench import end_bench
+from verify.check import TIERS, CheckInfo, check_of
+from verify.expected import EXPECTED, KNOWN_FOLDER, load_expected
+from verify.fixtures import TARGET, bench, dns, kerberos, ldap, place, shell, target
+from verify.listing import all_checks
+from verify.place import NOWHERE_ELSE, Place
+from verify.progress import Progress
+from verify.record import IDENTITY, Identity, Recorder, hide, judge
+from verify.target import Target, load_target
+
+# Fixtures of a plugin are what its module holds.
+__all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let other plugins say which server an item looks at."""
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a verify run."""
+    group = parser.getgroup("galaxy", "Galaxy checks")
+    group.addoption("--target", type=Path, metavar="FILE.toml", help="the domain controller to check")
+    group.addoption("--tier", choices=TIERS, default="full", help="how much to check (default: %(default)s)")
+    group.addoption("--results", type=Path, metavar="DIR", help="write results.jsonl into this folder")
+    group.addoption(
+        "--known",
+        type=Path,
+        default=KNOWN_FOLDER,
+        metavar="DIR",
+        help="known failures (default: those of the suite)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read what the run needs once; a wrong file ends it before anything starts."""
+    try:
+        config.stash[EXPECTED] = load_expected(config.option.known, {info.id for info in all_checks()})
+        if config.option.target is not None:
+            _set_target(config, load_target(config.option.target))
+    except GalaxyError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(Recorder(config.option.results)), "galaxy-progress")
+
+
+def _set_target(config: pytest.Config, loaded: Target) -> None:
+    hide(config, loaded.password)
+    config.stash[TARGET] = loaded
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every check its identity, leave out what the tier has not, and put the items into their order."""
+    _refuse_shared_ids(items)
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        info = check_of(item)
+        (kept if info is None or info.within(config.option.tier) else left_out).append(item)
+        if info is not None:
+            item.stash[IDENTITY] = Identity(id=info.id, area=info.area, place=_place_of(item))
+            item.extra_keyword_matches.add(info.id)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = _in_order(kept)
+
+
+def _refuse_shared_ids(items: list[pytest.Item]) -> None:
+    seen: dict[tuple[str, Place], str] = {}
+    for item in items:
+        info = check_of(item)
+        if info is None:
+            continue
+        other = seen.setdefault((info.id, _place_of(item)), item.nodeid)
+        if other != item.nodeid:
+            raise pytest.UsageError(f"{other} and {item.nodeid} are both the check {info.id}")
+
+
+def _place_of(item: pytest.Item) -> Place:
+    """The place that the item was parametrised with, or the implicit one."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("place") if callspec is not None else None
+    return found if isinstance(found, Place) else NOWHERE_ELSE
+
+
+def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Cells as they first appear, then their places in order, checks that must be last at their end."""
+    cells: dict[str, int] = {}
+
+    def key(item: pytest.Item) -> tuple[int, int, bool]:
+        identity = item.stash.get(IDENTITY, None)
+        if identity is None:
+            return (-1, 0, False)
+        info: CheckInfo | None = check_of(item)
+        cell = cells.setdefault(identity.place.cell, len(cells))
+        return (cell, identity.place.order, info is not None and info.last)
+
+    return sorted(items, key=key)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_galaxy_target(item: pytest.Item) -> Target | None:
+    """The server of `--target`, when no other plugin knows one."""
+    return item.config.stash.get(TARGET, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judge what is ours, in the process that ran it."""
+    report = yield
+    if IDENTITY in item.stash:
+        judge(item, call, report, item.config.stash[EXPECTED])
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Let go of a place's sessions and objects before anything else happens to its server."""
+    try:
+        return (yield)
+    finally:
+        here = item.stash.get(IDENTITY, None)
+        there = nextitem.stash.get(IDENTITY, None) if nextitem is not None else None
+        if here is not None and (there is None or there.place != here.place or check_of(nextitem) is None):
+            end_bench(item.config)

@@ -1,0 +1,147 @@
+"""What is being checked, and with which credentials: one domain controller, built by Galaxy or not."""
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from galaxy.host.errors import InputError
+from galaxy.host.process import Completed, run
+from galaxy.release.version import Version
+
+_Value = TypeVar("_Value")
+
+
+class Shell(Protocol):
+    """Runs a command inside the server."""
+
+    def __call__(
+        self, *argv: str, stdin: str | None = None, timeout: float = 60.0, check: bool = False
+    ) -> Completed:
+        """Run to the end; a non-zero exit raises CommandError only with `check`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One domain controller and an administrator of its domain.
+
+    `realm` is in capitals, `domain` the NetBIOS name, `fqdn` the host name that tickets are made for;
+    clients connect to `address` and never look names up. `version` is None for an AD that is not Samba.
+    `log_folder` is the server's /var/log/samba as this host sees it.
+    """
+
+    address: str
+    fqdn: str
+    realm: str
+    domain: str
+    base_dn: str
+    admin_user: str
+    password: str = field(repr=False)
+    version: Version | None = None
+    shell: Shell | None = field(default=None, repr=False)
+    log_folder: Path | None = None
+
+    @property
+    def dns_domain(self) -> str:
+        """The realm as a DNS name, in small letters."""
+        return self.realm.lower()
+
+    @property
+    def hostname(self) -> str:
+        """The first label of the FQDN."""
+        return self.fqdn.partition(".")[0]
+
+    @property
+    def admin_principal(self) -> str:
+        """The administrator as a Kerberos principal."""
+        return f"{self.admin_user}@{self.realm}"
+
+    def since(self, version: str) -> bool:
+        """Whether the server is at least this Samba; an AD that is not Samba counts as the newest."""
+        return self.version is None or self.version >= Version.parse(version)
+
+    def expect(self, *, old: _Value, new: _Value, since: str) -> _Value:
+        """What a check must find: `old` below the version, `new` from it on."""
+        return new if self.since(since) else old
+
+    def with_shell(self, shell: Shell) -> Self:
+        """The same target with a way in."""
+        return replace(self, shell=shell)
+
+
+class _TargetFile(BaseModel):
+    """A target's TOML file. `shell` is an argv that a command is appended to."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    address: str
+    fqdn: str
+    realm: str
+    domain: str
+    password_file: str
+    base_dn: str = ""
+    admin_user: str = "Administrator"
+    version: str = ""
+    shell: list[str] = []
+    log_folder: str = ""
+
+
+def load_target(file: Path) -> Target:
+    """Read a target from TOML; paths in it are relative to the file. InputError says which key is wrong."""
+    hint = "See the guide to targets for the keys."
+    try:
+        body = _TargetFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the target {file}: {error}", hint) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{file}: {key}: {first['msg']}", hint) from None
+    return _from_file(body, file.resolve().parent)
+
+
+def _from_file(body: _TargetFile, folder: Path) -> Target:
+    realm = body.realm.upper()
+    return Target(
+        address=body.address,
+        fqdn=body.fqdn.lower(),
+        realm=realm,
+        domain=body.domain.upper(),
+        base_dn=body.base_dn or ",".join(f"DC={label}" for label in realm.lower().split(".")),
+        admin_user=body.admin_user,
+        password=read_password(folder / body.password_file),
+        version=Version.parse(body.version) if body.version else None,
+        shell=prefix_shell(body.shell) if body.shell else None,
+        log_folder=folder / body.log_folder if body.log_folder else None,
+    )
+
+
+def read_password(file: Path) -> str:
+    """The first line of a password file."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(
+            f"cannot read the password file {file}: {error.strerror}",
+            "Put the password on its first line.",
+        ) from None
+    if not lines or not lines[0]:
+        raise InputError(f"the password file {file} is empty", "Put the password on its first line.")
+    return lines[0]
+
+
+def prefix_shell(prefix: Sequence[str]) -> Shell:
+    """A shell that puts an argv (nsenter, ssh, ...) before every command."""
+    return command_shell(lambda argv: [*prefix, *argv])
+
+
+def command_shell(wrap: Callable[[Sequence[str]], Sequence[str]]) -> Shell:
+    """A shell out of a function that turns an argv in the server into an argv on this host."""
+
+    def shell(*argv: str, stdin: str | None = None, timeout: float = 60.0, check: bool = False) -> Completed:
+        return run(wrap(argv), stdin=stdin, timeout=timeout, check=check)
+
+    return shell
