@@ -1,0 +1,112 @@
+"""Unit tests need no root, no network and no Samba, and cannot run the real thing by accident.
+
+An audit hook, active during each test, refuses programs that change a machine and connections that leave it.
+A test that needs such a program puts a fake one in PATH with `fake_bin` and looks at what it was called with.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galaxy.cli.process import run_command_line
+from galaxy.host import process
+
+# Programs that touch nothing beyond the files they are given, so real ones do no harm.
+HARMLESS = """
+    sh bash dash cat cp mv rm ls ln mkdir chmod touch head tail sort tr sed grep cut echo printf env true false
+    test sleep tar gzip xz bzip2 zstd gpg gpgv gpgconf gpg-agent sqv gcc cc ld as strip objcopy readelf mksquashfs
+    unsquashfs dpkg dpkg-deb dpkg-query dpkg-source perl python3 openssl git uname ldconfig timeout
+"""
+_watched: list[Path] = []
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watched:
+        return
+    if event in {"subprocess.Popen", "os.exec"}:
+        _check_program(os.fspath(arguments[0]))
+    elif event == "socket.connect":
+        _check_address(arguments[1])
+
+
+def _check_program(program: str | bytes) -> None:
+    path = Path(os.fsdecode(program))
+    if (
+        path.name not in HARMLESS.split()
+        and not path.is_relative_to(_watched[0])
+        and path != Path(sys.executable)
+    ):
+        found = [Path(folder) / path.name for folder in process.BASE_ENV["PATH"].split(":")]
+        real = next((place for place in found if place.exists()), path)
+        if not real.is_relative_to(_watched[0]):
+            raise AssertionError(f"a unit test wants to run the real {path}: give it a fake_bin")
+
+
+def _check_address(address: Any) -> None:
+    if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+        raise AssertionError(f"a unit test wants to connect to {address}")
+
+
+sys.addaudithook(_audit)
+
+
+@pytest.fixture(autouse=True)
+def nothing_real(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Watch programs and connections; point the store and the settings at nothing."""
+    place = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("GALAXY_ROOT", str(tmp_path_factory.mktemp("store") / "galaxy"))
+    monkeypatch.setenv("GALAXY_SETTINGS", str(place / "no-such-settings.toml"))
+    _watched.append(place)
+    yield
+    _watched.clear()
+
+
+class FakeBin:
+    """Fake programs first in PATH; `calls(name)` is the argv of each call, without the program's name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, name: str, script: str = "") -> Path:
+        """Put a program there: a shell script that notes its arguments and then does `script`."""
+        path = self.folder / name
+        note = f'for word; do printf "%s\\0" "$word"; done >>"{path}.calls"; printf "\\n\\0" >>"{path}.calls"'
+        path.write_text(f"#!/bin/sh\n{note}\n{script}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+
+    def calls(self, name: str) -> list[list[str]]:
+        """What the program was called with, oldest first."""
+        file = self.folder / f"{name}.calls"
+        text = file.read_text() if file.exists() else ""
+        return [call.split("\0")[:-1] for call in text.split("\n\0")[:-1]]
+
+
+@pytest.fixture
+def fake_bin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBin:
+    folder = tmp_path / "fake-bin"
+    folder.mkdir()
+    path = f"{folder}:{process.BASE_ENV['PATH']}"
+    monkeypatch.setitem(process.BASE_ENV, "PATH", path)  # type: ignore[arg-type]
+    monkeypatch.setenv("PATH", path)
+    return FakeBin(folder)
+
+
+Runner = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def galaxy_command(capsys: pytest.CaptureFixture[str]) -> Runner:
+    """Run galaxy's command line in this process: exit code, stdout, stderr."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = run_command_line(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
