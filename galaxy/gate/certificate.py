@@ -26,6 +26,8 @@ from galaxy.gate.summary import blanket_reasons
 from galaxy.host.errors import GateError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text, write_atomic
 from galaxy.host.store import Store
+from galaxy.image.catalogue import Image
+from galaxy.image.mount import verify_digest
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -37,7 +39,7 @@ class Certificate:
     """A certificate whose signature and form are good: what it says."""
 
     ref: str
-    image_sha256: str
+    image_id: str
     policy: str
     suite: str
     results_sha256: str
@@ -92,19 +94,23 @@ def verify_certificate(store: Store, file: Path) -> Certificate:
         ) from None
 
 
-def require_certificate(store: Store, image: ImageUnderTest, policy: Policy) -> Certificate:
-    """The image's certificate if it satisfies the policy; PolicyError says exactly what is missing."""
+def require_certificate(store: Store, image: Image, policy: Policy) -> Certificate:
+    """The image's certificate if it satisfies the policy; PolicyError says exactly what is missing.
+
+    The image's bytes are read again: a certificate is worth nothing for a file that was changed since.
+    """
     hint = f"Run: galaxy verify --matrix all --image {image.ref} (or give --allow-uncertified)."
     file = certificate_file(store, image.id)
     if not file.exists():
         raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)
     certificate = verify_certificate(store, file)
-    if certificate.image_sha256 != image.sha256:
+    if certificate.image_id != image.id:
         why = (
             f"the certificate of {image.ref} is for other bytes: it names sha256 "
-            f"{certificate.image_sha256[:16]}, the image has {image.sha256[:16]}"
+            f"{certificate.image_id[:16]}, the image has {image.id[:16]}"
         )
         raise PolicyError(why, hint)
+    verify_digest(image)
     reasons = judge(policy, certificate.ref, certificate.items)
     if reasons:
         why = (
@@ -134,7 +140,7 @@ def _statement(
         ),
         ResourceDescriptor(name=RESULTS_FILE, digest={"sha256": sha256_file(results)}),
     ]
-    subject = ResourceDescriptor(name=image.ref, digest={"sha256": image.sha256})
+    subject = ResourceDescriptor(name=image.ref, digest={"sha256": image.id})
     predicate = {
         "result": "PASSED",
         "configuration": [MessageToDict(part.pb) for part in configuration],
@@ -174,7 +180,7 @@ def _certificate(body: dict[str, Any], keyid: str) -> Certificate:
     (policy,) = (name.removeprefix("policy/") for name in parts if name.startswith("policy/"))
     return Certificate(
         ref=subject["name"],
-        image_sha256=subject["digest"]["sha256"],
+        image_id=subject["digest"]["sha256"],
         policy=policy,
         suite=parts["suite"],
         results_sha256=parts[RESULTS_FILE],

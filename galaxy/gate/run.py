@@ -13,13 +13,12 @@ RUN_FILE = "run.json"
 
 
 class ImageUnderTest(BaseModel):
-    """An image that takes part in a run; `sha256` is its squashfs's digest, which a certificate names."""
+    """An image that takes part in a run; `id` is the SHA-256 of its squashfs, which a certificate names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ref: str
     id: str
-    sha256: str
 
 
 class RunInfo(BaseModel):

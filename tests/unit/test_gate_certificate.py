@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -21,11 +22,19 @@ from galaxy.gate.results import ItemResult, Outcome, write_results
 from galaxy.gate.run import ImageUnderTest, RunInfo
 from galaxy.gate.signing import private_key_file, public_key_file, signer, trust, trusted_folder
 from galaxy.host.errors import GateError, PolicyError
-from galaxy.host.files import sha256_file
+from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.store import Store
 
-IMAGE = ImageUnderTest(ref="4.22.11", id="a1" * 32, sha256="b2" * 32)
+BYTES = b"squashfs"
+IMAGE = ImageUnderTest(ref="4.22.11", id=sha256_text(BYTES.decode()))
 CELL = "lifecycle[4.22.11]"
+
+
+@pytest.fixture
+def image(tmp_path):
+    squashfs = tmp_path / "image.squashfs"
+    squashfs.write_bytes(BYTES)
+    return SimpleNamespace(ref=IMAGE.ref, id=IMAGE.id, squashfs=squashfs)
 
 
 def policy(**minimum):
@@ -79,18 +88,18 @@ def test_securesystemslib_alone_can_verify_it(store, certified):
     statement = json.loads(envelope.payload)
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert statement["predicateType"] == PREDICATE_TYPE
-    assert statement["subject"] == [{"name": "4.22.11", "digest": {"sha256": IMAGE.sha256}}]
+    assert statement["subject"] == [{"name": "4.22.11", "digest": {"sha256": IMAGE.id}}]
     assert statement["predicate"]["passedTests"] == [
         f"{CELL}/started/ldap.bind",
         f"{CELL}/started/step.start",
     ]
 
 
-def test_it_names_the_suite_and_the_results(store, certified):
+def test_it_names_the_suite_and_the_results(store, image, certified):
     certificate = verify_certificate(store, certified)
     assert certificate.suite == "c3" * 32
     assert certificate.results_sha256 == sha256_file(certified.parent / "results.jsonl")
-    assert require_certificate(store, IMAGE, policy()) == certificate
+    assert require_certificate(store, image, policy()) == certificate
 
 
 @pytest.mark.usefixtures("certified")
@@ -126,24 +135,33 @@ def test_a_bad_run_certifies_nothing(store, run_folder, items, selection, why):
     assert not private_key_file(store).exists()
 
 
-def test_no_certificate_says_how_to_get_one(store):
+def test_no_certificate_says_how_to_get_one(store, image):
     with pytest.raises(PolicyError, match="has no certificate") as caught:
-        require_certificate(store, IMAGE, policy())
+        require_certificate(store, image, policy())
     assert caught.value.exit_code == 6
     assert "galaxy verify" in caught.value.hint
 
 
-@pytest.mark.usefixtures("certified")
-def test_other_bytes_are_refused(store):
-    other = IMAGE.model_copy(update={"sha256": "d4" * 32})
+def test_a_certificate_of_another_image_is_refused(store, image, certified):
+    other = SimpleNamespace(ref=image.ref, id="d4" * 32, squashfs=image.squashfs)
+    place = certificate_file(store, other.id)
+    place.parent.mkdir()
+    place.write_bytes(certified.read_bytes())
     with pytest.raises(PolicyError, match="other bytes"):
         require_certificate(store, other, policy())
 
 
 @pytest.mark.usefixtures("certified")
-def test_a_stricter_policy_says_what_is_missing(store):
+def test_changed_bytes_are_refused(store, image):
+    image.squashfs.write_bytes(b"squashfS")
+    with pytest.raises(PolicyError, match="changed after it was sealed"):
+        require_certificate(store, image, policy())
+
+
+@pytest.mark.usefixtures("certified")
+def test_a_stricter_policy_says_what_is_missing(store, image):
     with pytest.raises(PolicyError, match="ldap 1 of 2, smb 0 of 1"):
-        require_certificate(store, IMAGE, policy(ldap=2, smb=1))
+        require_certificate(store, image, policy(ldap=2, smb=1))
 
 
 def test_a_changed_payload_is_noticed(store, certified):
@@ -170,7 +188,7 @@ def test_a_key_from_elsewhere_counts_once_trusted(store, certified, tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"payload": "", "payloadType": "x", "signatures": []}']
 )
-def test_a_broken_file_is_said_to_be_broken(store, certified, text):
+def test_a_broken_file_is_said_to_be_broken(store, image, certified, text):
     certified.write_text(text)
     with pytest.raises(PolicyError, match=r"not a DSSE envelope|not an in-toto statement"):
-        require_certificate(store, IMAGE, policy())
+        require_certificate(store, image, policy())
