@@ -1,0 +1,139 @@
+"""The images of a store: listed, found by reference, entered and removed."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxy.host.errors import InputError, PolicyError
+from galaxy.host.journal import journal
+from galaxy.host.lock import locked
+from galaxy.host.store import Store
+from galaxy.image.manifest import SEALER_REVISION, Manifest, read_manifest
+
+SQUASHFS = "image.squashfs"
+MANIFEST = "manifest.json"
+# Digits of an id that people see; a prefix of at least this many always means an id, not a version.
+SHORT = 12
+_LEAST_PREFIX = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A sealed image in the store. `id` is the SHA-256 of its squashfs; `path` its folder."""
+
+    id: str
+    version: str
+    packaged: bool
+    manifest: Manifest
+    path: Path
+
+    @property
+    def ref(self) -> str:
+        """What a user types: "4.22.11", or "4.22.11+packages"."""
+        return reference(self.version, packaged=self.packaged)
+
+    @property
+    def squashfs(self) -> Path:
+        """The sealed file."""
+        return self.path / SQUASHFS
+
+
+def reference(version: str, *, packaged: bool) -> str:
+    """The reference by version, of an image built from source or made of packages."""
+    return f"{version}+packages" if packaged else version
+
+
+def load_image(folder: Path) -> Image:
+    """Read an image's folder. InputError for a corrupt manifest, PolicyError for another image's."""
+    manifest = read_manifest(folder / MANIFEST)
+    if manifest.image_sha256 != folder.name:
+        raise PolicyError(
+            f"{folder / MANIFEST} belongs to image {manifest.image_sha256[:SHORT]}",
+            "Remove the folder, then import or build the image again.",
+        )
+    return Image(
+        id=manifest.image_sha256,
+        version=manifest.provenance.version,
+        packaged=manifest.provenance.packaged,
+        manifest=manifest,
+        path=folder,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The images of one store."""
+
+    store: Store
+
+    def images(self) -> tuple[Image, ...]:
+        """All images, by version, then newest first."""
+        folders = self.store.images.iterdir() if self.store.images.is_dir() else ()
+        found = [load_image(folder) for folder in folders if not folder.name.startswith(".")]
+        found.sort(key=lambda image: image.manifest.made, reverse=True)
+        return tuple(sorted(found, key=lambda image: (_version_key(image.version), image.packaged)))
+
+    def find_input(self, input_id: str) -> Image | None:
+        """The image that was made from this plan already, by today's way of sealing."""
+        hits = [image for image in self.images() if image.manifest.provenance.input_id == input_id]
+        return next((image for image in hits if image.manifest.sealer == SEALER_REVISION), None)
+
+    def resolve(self, ref: str) -> Image:
+        """The image that a reference means: an id or its beginning, `version` or `version+packages`.
+
+        A bare version prefers the image built from source, and of several the newest. InputError lists
+        what there is.
+        """
+        images = self.images()
+        for wanted in (ref, f"{ref}+packages"):
+            named = [image for image in images if image.ref == wanted]
+            if named:
+                return named[0]
+        hits = [image for image in images if len(ref) >= _LEAST_PREFIX and image.id.startswith(ref)]
+        if len(hits) == 1:
+            return hits[0]
+        problem = f"several images begin with {ref}" if hits else f"there is no image {ref}"
+        raise InputError(problem, _offer(hits or list(images), ref))
+
+    def users(self, image: Image) -> tuple[str, ...]:
+        """Names of the servers that run from an image."""
+        files = sorted(self.store.servers.glob("*/server.toml"))
+        return tuple(file.parent.name for file in files if _image_of(file) == image.id)
+
+    def remove(self, image: Image) -> None:
+        """Take an image out of the store. InputError while a server uses it."""
+        from galaxy.image.mount import unmount  # noqa: PLC0415 - mounting knows the catalogue's Image
+
+        with (
+            locked(self.store, f"image-{image.id[:SHORT]}"),
+            journal(self.store, "remove", image.ref) as entry,
+        ):
+            users = self.users(image)
+            if users:
+                raise InputError(
+                    f"image {image.ref} is used by {', '.join(users)}",
+                    f"Remove the server first: galaxy rm {users[0]}",
+                )
+            unmount(self.store, image.id)
+            doomed = self.store.images / f".removing-{image.id}"
+            with entry.temporarily("tree", doomed):
+                image.path.rename(doomed)
+
+
+def _image_of(server_file: Path) -> str:
+    try:
+        return str(tomllib.loads(server_file.read_text(encoding="utf-8")).get("image_id", ""))
+    except (OSError, ValueError):
+        return ""
+
+
+def _version_key(version: str) -> tuple[tuple[int, str], ...]:
+    parts = version.replace("-", ".").replace("rc", ".-1.").split(".")
+    return tuple((int(part), "") if part.lstrip("-").isdigit() else (0, part) for part in parts if part)
+
+
+def _offer(images: list[Image], ref: str) -> str:
+    if not images:
+        return f"The store has no images yet; make one: galaxy build {ref} --packages"
+    listed = ", ".join(f"{image.ref} ({image.id[:SHORT]})" for image in images)
+    return f"Name one of: {listed}. Or make it: galaxy build {ref}"

@@ -1,0 +1,79 @@
+"""Mounted images: each once, read-only, checked against its digest, and bound from there for every server.
+
+Whether an image is mounted is read from this process's own mount namespace: a test worker with a namespace
+of its own mounts for itself.
+"""
+
+from pathlib import Path
+
+from galaxy.host.errors import CommandError, HostError, PolicyError
+from galaxy.host.files import sha256_file
+from galaxy.host.journal import journal, mount_points
+from galaxy.host.lock import locked
+from galaxy.host.process import run
+from galaxy.host.store import Store
+from galaxy.image.catalogue import SHORT, Image
+from galaxy.image.fixed import SEAL
+from galaxy.image.manifest import check_seal
+
+_OPTIONS = "loop,ro,nosuid,nodev"
+
+
+def mounted_root(store: Store, image: Image) -> Path:
+    """The image's root, mounted if it was not; stays mounted.
+
+    Raises PolicyError when the squashfs is not what its id says, or the manifest not what was sealed.
+    """
+    point = mount_point(store, image.id)
+    if str(point) in mount_points():
+        return point
+    with locked(store, f"mount-{image.id[:SHORT]}", wait=60):
+        if str(point) not in mount_points():
+            _mount(store, image, point)
+    return point
+
+
+def mount_point(store: Store, image_id: str) -> Path:
+    """Where an image is mounted, when it is."""
+    return store.mounts / image_id[:SHORT]
+
+
+def verify_digest(image: Image) -> None:
+    """PolicyError when the squashfs was changed or is not all there."""
+    if not image.squashfs.is_file() or sha256_file(image.squashfs) != image.id:
+        raise PolicyError(
+            f"image {image.ref} ({image.id[:SHORT]}) was changed after it was sealed: its digest differs",
+            f"Remove it and import or build it again: galaxy image rm {image.id[:SHORT]}",
+        )
+
+
+def _mount(store: Store, image: Image, point: Path) -> None:
+    verify_digest(image)
+    with journal(store, "mount", image.ref) as entry:
+        point.mkdir(parents=True, exist_ok=True)
+        entry.on_failure("mount", point)
+        try:
+            run(["mount", "-t", "squashfs", "-o", _OPTIONS, image.squashfs, point])
+        except CommandError as error:
+            raise HostError(
+                f"image {image.ref} cannot be mounted: {error.message}",
+                "Galaxy needs root, loop devices and squashfs with xz and zstd: galaxy doctor",
+            ) from None
+        check_seal(image.manifest, point / SEAL, SEAL)
+
+
+def unmount(store: Store, image_id: str) -> bool:
+    """Unmount an image; False while something uses the mount itself (servers have mounts of their own)."""
+    point = mount_point(store, image_id)
+    while str(point) in mount_points():
+        if run(["umount", point], check=False).returncode != 0:
+            return False
+    if point.is_dir():
+        point.rmdir()
+    return True
+
+
+def unmount_idle(store: Store) -> tuple[str, ...]:
+    """Unmount every image that nothing uses; returns the short ids that were unmounted."""
+    mounted = [Path(point) for point in mount_points() if Path(point).parent == store.mounts]
+    return tuple(point.name for point in mounted if unmount(store, point.name))

@@ -1,0 +1,92 @@
+"""Where the closure starts: what a domain controller runs, loads by name and reads, and why.
+
+Everything else is in an image because something listed here needs it. Patterns are relative to the root;
+`{lib}` stands for each of the root's library folders.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """Files to start from. A required seed that matches nothing means that Samba was installed without it."""
+
+    pattern: str
+    reason: str
+    required: bool = False
+
+
+def _programs(folder: str, names: str, reason: str, *, required: bool = False) -> tuple[Seed, ...]:
+    return tuple(
+        Seed(pattern=f"usr/{folder}/{name}", reason=reason, required=required) for name in names.split()
+    )
+
+
+_SERVERS = _programs("sbin", "samba smbd winbindd", "a server program of a domain controller", required=True)
+_TOOLS = (
+    *_programs("bin", "samba-tool testparm smbcontrol", "an administrator's tool", required=True),
+    *_programs("bin", "net smbstatus wbinfo pdbedit ntlm_auth smbpasswd", "an administrator's tool"),
+    *_programs(
+        "bin", "smbclient rpcclient nmblookup smbcacls", "a client that looks at the server from inside"
+    ),
+    *_programs(
+        "bin", "ldbsearch ldbadd ldbmodify ldbdel ldbrename", "reads and mends databases in their own format"
+    ),
+    *_programs(
+        "bin", "tdbbackup tdbdump tdbtool tdbrestore", "`samba-tool domain backup` and repairs run it"
+    ),
+    *_programs("bin", "tdbbackup.tdbtools", "`samba-tool domain backup` runs it"),
+)
+_HELPERS = (
+    *_programs(
+        "sbin", "samba_dnsupdate samba_spnupdate samba_kcc", "samba runs it at intervals", required=True
+    ),
+    *_programs("sbin", "samba-gpupdate", "winbindd runs it at intervals"),
+    *_programs(
+        "sbin", "samba_upgradedns samba_downgrade_db", "moves a database between versions or backends"
+    ),
+    *_programs("bin", "samba_downgrade_db", "moves a database between versions or backends"),
+    *_programs(
+        "libexec", "samba/samba-dcerpcd samba/rpcd_* samba/samba-bgqd", "smbd starts it for RPC services"
+    ),
+    *_programs(
+        "lib", "*/samba/samba-dcerpcd */samba/rpcd_* */samba/samba-bgqd", "smbd starts it for RPC services"
+    ),
+    Seed(pattern="usr/bin/dash", reason="/bin/sh, which Samba starts scripts with", required=True),
+    Seed(pattern="bin/sh", reason="/bin/sh, which Samba starts scripts with", required=True),
+)
+
+
+def _modules(kind: str, reason: str, *, required: bool = False) -> Seed:
+    return Seed(pattern=f"{{lib}}/samba/{kind}/*.so", reason=reason, required=required)
+
+
+_MODULES = (
+    _modules("ldb", "a database module, loaded by name", required=True),
+    _modules("service", "a service of the samba process, loaded by name", required=True),
+    _modules("process_model", "a process model, loaded by name", required=True),
+    _modules("vfs", "a file system module, loaded by name", required=True),
+    _modules("gensec", "an authentication mechanism, loaded by name"),
+    _modules("auth", "an authentication backend, loaded by name"),
+    _modules("idmap", "an id mapping backend, loaded by name"),
+    _modules("nss_info", "a source of home folders and shells, loaded by name"),
+    Seed(pattern="{lib}/ldb/modules/ldb/*.so", reason="a database module, loaded by name"),
+    Seed(
+        pattern="{lib}/ossl-modules/legacy.so",
+        reason="OpenSSL's MD4 and RC4, which `cryptography` loads by name",
+    ),
+)
+_DATA = (
+    Seed(pattern="usr/share/samba/setup/**/*", reason="provision, join and upgrades read it", required=True),
+    Seed(pattern="usr/share/samba/admx/**/*", reason="`samba-tool gpo admxload` copies it"),
+    Seed(pattern="usr/share/samba/mdssvc/*", reason="the metadata search service reads it"),
+)
+SEEDS = (*_SERVERS, *_TOOLS, *_HELPERS, *_MODULES, *_DATA)
+# Modules that few need and that bring whole stacks of libraries, by what follows `samba/` in their path.
+LEFT_OUT = {
+    "vfs/ceph.so": "Ceph's client libraries are not carried",
+    "vfs/ceph_new.so": "Ceph's client libraries are not carried",
+    "vfs/ceph_snapshots.so": "Ceph's client libraries are not carried",
+    "vfs/glusterfs.so": "Gluster's client libraries are not carried",
+    "vfs/snapper.so": "D-Bus is not carried",
+}
