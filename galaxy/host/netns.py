@@ -1,61 +1,145 @@
-"""Network namespaces by name (/run/netns, as ip-netns(8) has them), and entering namespaces from this process.
+"""Network namespaces, bridges and veth pairs, through pyroute2, which is imported only when one is made.
 
-`os.setns` came with Python 3.12; until then the C library is called. Namespaces belong to threads: enter them on the
-main thread, before others are started that shall be inside too.
+Whoever makes something writes it into the journal first: the kinds are `netns` (a name), `link` (an interface
+name) and `bridge` (an interface name; removed only once nothing is connected to it).
 """
 
 import ctypes
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from galaxy.host.errors import HostError
 from galaxy.host.journal import undoes
-from galaxy.host.process import run
 
-NAMED = Path("/run/netns")
-CLONE_NEWNS = 0x00020000
-CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
+FOLDER = Path("/run/netns")
+_CLONE_NEWNET = 0x40000000
 
 
-def namespace_path(name: str) -> Path:
-    """The file that stands for a named network namespace."""
-    return NAMED / name
+def path_of(name: str) -> Path:
+    """Where a named network namespace can be opened."""
+    return FOLDER / name
+
+
+def enter_network(path: Path) -> None:
+    """Move the calling thread, and it alone, into a network namespace. Sockets stay where they were made."""
+    with path.open("rb") as handle:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(handle.fileno(), _CLONE_NEWNET) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot enter the network namespace {path}: {os.strerror(code)}")
+
+
+@contextmanager
+def inside_network(path: Path) -> Iterator[None]:
+    """The calling thread is in a network namespace for the block."""
+    with Path("/proc/thread-self/ns/net").open("rb") as home:
+        enter_network(path)
+        try:
+            yield
+        finally:
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.setns(home.fileno(), _CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "cannot return to the network namespace before")
 
 
 def add_namespace(name: str) -> Path:
-    """Make an empty network namespace with its loopback up; journal it first as `netns` with this name."""
-    run(["ip", "netns", "add", name])
-    run(["ip", "-n", name, "link", "set", "lo", "up"])
-    return namespace_path(name)
+    """Make a network namespace with lo up; returns its path. HostError when the kernel refuses."""
+    from pyroute2 import netns  # noqa: PLC0415 - 0.1 s that most commands need not pay
 
-
-def enter_namespace(path: Path) -> None:
-    """Move this thread into a network namespace."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _checked(_LIBC.setns(descriptor, CLONE_NEWNET), f"cannot enter the network namespace {path}")
-    finally:
-        os.close(descriptor)
-
-
-def own_mounts() -> None:
-    """Give this thread a mount namespace of its own.
-
-    What is mounted from now on is seen here alone and ends with the process; what the host mounts is still seen.
-    """
-    _checked(_LIBC.unshare(CLONE_NEWNS), "cannot make a mount namespace")
-    run(["mount", "--make-rslave", "/"])
-
-
-def _checked(result: int, what: str) -> None:
-    if result != 0:
-        error = os.strerror(ctypes.get_errno())
-        raise HostError(f"{what}: {error}", "Run as root on a kernel with namespaces: galaxy doctor")
+        netns.create(name)
+    except OSError as error:
+        if error.errno == errno.EEXIST:
+            raise HostError(
+                f"there is a network namespace {name} already", f"Remove it: ip netns del {name}"
+            ) from None
+        raise HostError(
+            f"cannot make a network namespace: {error.strerror}",
+            "Run as root, on a kernel with CONFIG_NET_NS.",
+        ) from error
+    with _links(name) as links:
+        links.link("set", index=1, state="up")
+    return path_of(name)
 
 
 @undoes("netns")
-def _remove(name: str) -> None:
-    """Remove a named namespace. Its name may outlive the mount behind it, when that was made in a private place."""
-    if namespace_path(name).exists():
-        run(["ip", "netns", "del", name])
+def remove_namespace(name: str) -> None:
+    """Remove a network namespace; its end of a veth pair goes with it, and so does the other."""
+    if not path_of(name).exists():
+        return
+    from pyroute2 import netns  # noqa: PLC0415 - as above
+
+    with suppress(FileNotFoundError):
+        netns.remove(name)
+
+
+def add_bridge(name: str, namespace: str | None = None) -> None:
+    """Make a bridge and set it up; nothing happens when it is there."""
+    with _links(namespace) as links:
+        if not links.link_lookup(ifname=name):
+            links.link("add", ifname=name, kind="bridge", br_forward_delay=0)
+        links.link("set", index=_index(links, name), state="up")
+
+
+@undoes("bridge")
+def remove_idle_bridge(name: str) -> None:
+    """Remove a bridge of this namespace, unless something is still connected to it."""
+    if not Path(f"/sys/class/net/{name}").exists():
+        return
+    with _links(None) as links:
+        index = _index(links, name)
+        if not any(link.get_attr("IFLA_MASTER") == index for link in links.get_links()):
+            links.link("del", index=index)
+
+
+@undoes("link")
+def remove_link(name: str) -> None:
+    """Remove an interface of this namespace; nothing happens when there is none."""
+    with _links(None) as links:
+        for index in links.link_lookup(ifname=name):
+            links.link("del", index=index)
+
+
+def add_veth(
+    name: str, *, peer: str, into: str, namespace: str | None = None, bridge: str | None = None
+) -> None:
+    """Make a veth pair: `name` in `namespace` (None: this one), up and on `bridge`; `peer` in `into`, up."""
+    with _links(namespace) as links:
+        links.link("add", ifname=name, kind="veth", peer={"ifname": peer, "net_ns_fd": into})
+        index = _index(links, name)
+        if bridge is not None:
+            links.link("set", index=index, master=_index(links, bridge))
+        links.link("set", index=index, state="up")
+    with _links(into) as links:
+        links.link("set", index=_index(links, peer), state="up")
+
+
+def add_address(link: str, address: str, prefix: int, namespace: str | None = None) -> None:
+    """Give an interface an IPv4 address; nothing happens when it has it."""
+    with _links(namespace) as links:
+        links.addr("replace", index=_index(links, link), address=address, prefixlen=prefix)
+
+
+def add_default_route(gateway: str, namespace: str) -> None:
+    """Send what is not local to a gateway."""
+    with _links(namespace) as links:
+        links.route("replace", dst="default", gateway=gateway)
+
+
+@contextmanager
+def _links(namespace: str | None) -> Iterator[Any]:
+    from pyroute2 import IPRoute  # noqa: PLC0415 - as above
+
+    with IPRoute(netns=namespace, flags=0) if namespace else IPRoute() as links:
+        yield links
+
+
+def _index(links: Any, name: str) -> int:
+    found = links.link_lookup(ifname=name)
+    if not found:
+        raise HostError(f"there is no network interface {name}", "See which there are: ip link")
+    return int(found[0])

@@ -1,0 +1,1 @@
+"""One domain controller: configuration, provision, sandbox, network, lifecycle, readiness."""

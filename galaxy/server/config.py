@@ -1,0 +1,183 @@
+"""What a server is: the values of its server.toml, and where its things are."""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from galaxy.host.errors import InputError
+from galaxy.host.files import write_atomic
+from galaxy.host.settings import parse_toml
+from galaxy.host.store import Store
+
+# Where the runtime keeps its own state: lost at a reboot, as it must be.
+RUNTIME_ROOT = Path("/run/galaxy")
+
+
+class HostNetwork(BaseModel):
+    """The server shares the host's network and answers on one of the host's addresses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["host"] = "host"
+
+
+class PrivateNetwork(BaseModel):
+    """A network namespace of its own, on a bridge that the host can reach it over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["private"] = "private"
+    prefix: int = Field(default=24, ge=8, le=30)
+    bridge: str = Field(default="galaxy0", pattern=r"^[a-z][a-z0-9-]{0,14}$")
+
+
+class NamespaceNetwork(BaseModel):
+    """A network namespace that somebody else makes, addresses and removes: a lab."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["namespace"] = "namespace"
+    path: Path
+
+
+Network = HostNetwork | PrivateNetwork | NamespaceNetwork
+
+
+class ServerConfig(BaseModel):
+    """server.toml; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    image_id: str
+    realm: str = Field(description="DNS name of the domain, upper case")
+    domain: str = Field(description="NetBIOS name of the domain")
+    hostname: str
+    address: str = Field(description="the IPv4 address that the server answers on")
+    dns_forwarders: tuple[str, ...] = ()
+    created: datetime
+    network: Annotated[Network, Field(discriminator="kind")] = HostNetwork()
+
+    @property
+    def dns_domain(self) -> str:
+        """The realm as a DNS name, lower case."""
+        return self.realm.lower()
+
+    @property
+    def fqdn(self) -> str:
+        """The server's full host name."""
+        return f"{self.hostname}.{self.dns_domain}"
+
+    @property
+    def base_dn(self) -> str:
+        """The domain's distinguished name."""
+        return ",".join(f"DC={part}" for part in self.dns_domain.split("."))
+
+    def to_toml(self) -> str:
+        """The text of server.toml; strings as JSON writes them, which TOML reads alike."""
+        body = self.model_dump(mode="json")
+        network = body.pop("network")
+        lines = [f"{key} = {json.dumps(value)}" for key, value in body.items()]
+        lines += ["", "[network]", *(f"{key} = {json.dumps(value)}" for key, value in network.items())]
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One domain controller: its configuration and the paths below its folder."""
+
+    store: Store
+    config: ServerConfig
+
+    @property
+    def name(self) -> str:
+        """The name that commands use."""
+        return self.config.name
+
+    @property
+    def folder(self) -> Path:
+        """Everything that is the server's own, readable by root alone."""
+        return self.store.servers / self.name
+
+    @property
+    def etc(self) -> Path:
+        """/etc/samba in the server: smb.conf, the administrator's to change."""
+        return self.folder / "etc"
+
+    @property
+    def state(self) -> Path:
+        """/var/lib/samba in the server: databases, sysvol, private."""
+        return self.folder / "state"
+
+    @property
+    def cache(self) -> Path:
+        """/var/cache/samba in the server."""
+        return self.folder / "cache"
+
+    @property
+    def log(self) -> Path:
+        """/var/log/samba in the server, and console.log: what the processes wrote to their streams."""
+        return self.folder / "log"
+
+    @property
+    def etc_host(self) -> Path:
+        """resolv.conf, krb5.conf, hosts and hostname in the server; written anew at each start."""
+        return self.folder / "etc-host"
+
+    @property
+    def secrets(self) -> Path:
+        """admin-password, as it was at creation."""
+        return self.folder / "secrets"
+
+    @property
+    def bundle(self) -> Path:
+        """The OCI bundle, written anew at each start."""
+        return self.folder / "bundle"
+
+    @property
+    def record(self) -> Path:
+        """Which process runs the server; there from start to stop."""
+        return self.folder / "running.json"
+
+    @property
+    def runtime_root(self) -> Path:
+        """The OCI runtime's own state; each store has its own, so that equal names do not meet."""
+        return RUNTIME_ROOT / store_digest(self.store)
+
+    @property
+    def container(self) -> str:
+        """The server's name for the runtime, unique on this host."""
+        return f"galaxy-{store_digest(self.store)}-{self.name}"
+
+    @property
+    def lock(self) -> str:
+        """The name of the lock that every change of this server holds."""
+        return f"server-{self.name}"
+
+    def write(self) -> None:
+        """Put server.toml in place."""
+        write_atomic(self.folder / "server.toml", self.config.to_toml(), 0o600)
+
+
+def store_digest(store: Store) -> str:
+    """Eight hex digits for a store's root."""
+    return sha256(os.fsencode(store.root)).hexdigest()[:8]
+
+
+def load(store: Store, name: str) -> Server:
+    """The server of that name. InputError when there is none, or when its server.toml cannot be taken."""
+    file = store.servers / name / "server.toml"
+    if "/" in name or not file.is_file():
+        raise InputError(f"there is no server {name}", "See which there are: galaxy ls")
+    return Server(store=store, config=parse_toml(file, ServerConfig))
+
+
+def servers(store: Store) -> tuple[Server, ...]:
+    """All servers, by name. Folders without a server.toml are half made and belong to a command that runs."""
+    if not store.servers.is_dir():
+        return ()
+    names = sorted(file.parent.name for file in store.servers.glob("*/server.toml"))
+    return tuple(load(store, name) for name in names)

@@ -1,0 +1,112 @@
+"""The OCI runtime: thin verbs over runc (or crun), and how a container is undone."""
+
+import json
+import os
+import platform
+import resource
+import shutil
+from pathlib import Path
+
+from galaxy.host.errors import CommandError, HostError, ServerError
+from galaxy.host.files import write_atomic
+from galaxy.host.journal import undoes
+from galaxy.host.process import BASE_ENV, Completed, background, run
+from galaxy.server.config import Server
+from galaxy.server.confinement import granted
+from galaxy.server.inside import host_files
+from galaxy.server.sandbox import Isolated, Joins, Sandbox, SharesHost, oci_config
+
+_LAUNCH_SECONDS = 30.0
+
+
+def runtime() -> str:
+    """The OCI runtime to use: runc, or crun where only that is installed and can work.
+
+    crun refuses hybrid cgroups (version 1 with a version 2 tree beside it).
+    """
+    if found := shutil.which("runc", path=BASE_ENV["PATH"]):
+        return found
+    found = shutil.which("crun", path=BASE_ENV["PATH"])
+    if found and not Path("/sys/fs/cgroup/unified").exists():
+        return found
+    raise HostError("there is no OCI runtime on this host", "Install it: apt-get install runc")
+
+
+def sandbox(
+    server: Server, rootfs: Path, args: tuple[str, ...], network: SharesHost | Isolated | Joins
+) -> Sandbox:
+    """The sandbox of a server on this host."""
+    return Sandbox(
+        rootfs=rootfs,
+        folder=server.folder,
+        hostname=server.config.hostname,
+        args=args,
+        network=network,
+        capabilities=granted(),
+        cgroup=f"/galaxy/{server.container}",
+        files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        machine=platform.machine(),
+    )
+
+
+def write_bundle(server: Server, box: Sandbox) -> Path:
+    """Write the bundle and the files of the server's /etc; returns the bundle's folder."""
+    for name, text in host_files(server.config).items():
+        server.etc_host.mkdir(exist_ok=True, mode=0o755)
+        (server.etc_host / name).write_text(text, encoding="utf-8")
+    write_atomic(server.bundle / "config.json", json.dumps(oci_config(box), indent=1))
+    return server.bundle
+
+
+def launch(server: Server, bundle: Path) -> int:
+    """Start the bundle and leave it running; returns the process id of its first process, as the host sees it."""
+    pid_file = server.bundle / "pid"
+    pid_file.unlink(missing_ok=True)
+    console = server.log / "console.log"
+    argv = [*_base(server), "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, server.container]
+    offset = console.stat().st_size if console.exists() else 0
+    with background(argv, log=console) as process:
+        code = process.wait(timeout=_LAUNCH_SECONDS)
+    if code != 0:
+        said = console.read_bytes()[offset:].decode(errors="replace").strip().splitlines()
+        raise ServerError(
+            f"{server.name} could not be started: {said[-1] if said else f'{argv[0]} ended with {code}'}",
+            "Look whether this host can run servers: galaxy doctor",
+        )
+    return int(pid_file.read_text(encoding="utf-8"))
+
+
+def run_once(server: Server, bundle: Path, stdin: str, timeout: float) -> Completed:
+    """Run the bundle to its end with `stdin` as its standard input; the container is gone afterwards."""
+    argv = [*_base(server), "run", "--bundle", bundle, server.container]
+    return run(argv, stdin=stdin, timeout=timeout, check=False)
+
+
+def handle(server: Server) -> str:
+    """The journal's target for the action kind `container`."""
+    return f"{server.runtime_root}:{server.container}"
+
+
+def delete(server: Server) -> None:
+    """End whatever runs in the server's container and forget it; nothing happens when there is none."""
+    _delete(handle(server))
+
+
+@undoes("container")
+def _delete(target: str) -> None:
+    root, _, name = target.rpartition(":")
+    if not (Path(root) / name).exists():
+        return
+    try:
+        run([runtime(), "--root", root, "delete", "--force", name])
+    except CommandError:
+        # Killed between making its folder and writing its state, the runtime calls that a container it can't read.
+        if (Path(root) / name / "state.json").exists():
+            raise
+        shutil.rmtree(Path(root) / name, ignore_errors=True)
+
+
+def _base(server: Server) -> list[str | Path]:
+    server.runtime_root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(server.runtime_root, 0o700)
+    return [runtime(), "--root", server.runtime_root]

@@ -1,0 +1,60 @@
+"""The texts that a server finds in its /etc: pure functions of its configuration."""
+
+from galaxy.server.config import HostNetwork, ServerConfig
+
+# samba_dnsupdate would otherwise start `nsupdate -g`, which an image does not carry.
+_DNS_UPDATE = "/usr/sbin/samba_dnsupdate --use-samba-tool"
+
+
+def smb_conf(config: ServerConfig) -> str:
+    """smb.conf as a new server gets it; from then on it is the administrator's."""
+    # On the host's network lo belongs to everybody; in a network of its own the tools inside may use it.
+    shared = isinstance(config.network, HostNetwork)
+    interfaces = config.address if shared else f"lo {config.address}"
+    forwarders = f"\tdns forwarder = {' '.join(config.dns_forwarders)}\n" if config.dns_forwarders else ""
+    return f"""[global]
+\tnetbios name = {config.hostname.upper()}
+\trealm = {config.realm}
+\tworkgroup = {config.domain}
+\tserver role = active directory domain controller
+\tidmap_ldb:use rfc2307 = yes
+\tinterfaces = {interfaces}
+\tbind interfaces only = yes
+{forwarders}\tdns update command = {_DNS_UPDATE}
+
+[sysvol]
+\tpath = /var/lib/samba/sysvol
+\tread only = No
+
+[netlogon]
+\tpath = /var/lib/samba/sysvol/{config.dns_domain}/scripts
+\tread only = No
+"""
+
+
+def host_files(config: ServerConfig) -> dict[str, str]:
+    """resolv.conf, krb5.conf, hosts and hostname. The server asks itself, which is what dynamic DNS needs."""
+    return {
+        "resolv.conf": f"search {config.dns_domain}\nnameserver {config.address}\n",
+        "krb5.conf": _krb5_conf(config),
+        "hosts": f"127.0.0.1 localhost\n::1 localhost\n{config.address} {config.fqdn} {config.hostname}\n",
+        "hostname": f"{config.hostname}\n",
+    }
+
+
+def _krb5_conf(config: ServerConfig) -> str:
+    return f"""[libdefaults]
+\tdefault_realm = {config.realm}
+\tdns_lookup_realm = false
+\tdns_lookup_kdc = true
+
+[realms]
+\t{config.realm} = {{
+\t\tkdc = {config.address}
+\t\tdefault_domain = {config.dns_domain}
+\t}}
+
+[domain_realm]
+\t{config.hostname} = {config.realm}
+\t.{config.dns_domain} = {config.realm}
+"""

@@ -1,0 +1,155 @@
+"""Start, stop, restart, kill, remove, status: a server's life after its creation."""
+
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxy.host.errors import InputError, ServerError
+from galaxy.host.journal import journal
+from galaxy.host.lock import locked
+from galaxy.host.progress import say
+from galaxy.host.settings import Settings
+from galaxy.server import running
+from galaxy.server.config import Server
+from galaxy.server.container import delete, handle, launch, sandbox, write_bundle
+from galaxy.server.logs import marks
+from galaxy.server.network import bring_up, joined, take_down
+from galaxy.server.provision import INIT
+from galaxy.server.ready import Readiness, wait_ready
+from galaxy.server.rootfs import rootfs_of
+
+_KILL_SECONDS = 10.0
+_SAMBA = ("/usr/sbin/samba", "--foreground", "--no-process-group")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a server is doing: `running`, `stopped`, or `ended` (nobody stopped it, it is gone)."""
+
+    name: str
+    state: str
+    why: str = ""
+    since: str = ""
+    pid: int | None = None
+    processes: int = 0
+
+
+def start(server: Server, settings: Settings) -> Readiness:
+    """Start a server and wait until it is ready; returns the seconds that each service took.
+
+    InputError when it runs already, ServerError with the log's own reason when it does not come up; then it is
+    stopped again and nothing is left.
+    """
+    with locked(server.store, server.lock):
+        require_stopped(server)
+        return _start(server, settings)
+
+
+def stop(server: Server, settings: Settings) -> float:
+    """Stop a server: SIGTERM, `stop_timeout` seconds, SIGKILL with a word; returns the seconds it took."""
+    with locked(server.store, server.lock):
+        require_running(server)
+        return _stop(server, settings)
+
+
+def restart(server: Server, settings: Settings) -> Readiness:
+    """Stop and start under one lock."""
+    with locked(server.store, server.lock):
+        require_running(server)
+        _stop(server, settings)
+        return _start(server, settings)
+
+
+def kill(server: Server) -> None:
+    """SIGKILL everything that the server runs, as a power cut would; its files stay as they are."""
+    process = require_running(server)
+    # The kernel kills the rest of a PID namespace with its first process (pid_namespaces(7)).
+    if not running.end(process, signal.SIGKILL, _KILL_SECONDS):
+        raise ServerError(f"{server.name} outlived SIGKILL", "A process hangs in the kernel; see: dmesg")
+
+
+def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
+    """Remove a server with everything it holds. InputError while it runs, unless `force`."""
+    with locked(server.store, server.lock):
+        if running.alive(server):
+            if not force:
+                raise InputError(
+                    f"{server.name} is running", f"Stop it first: galaxy stop {server.name}, or use --force."
+                )
+            _stop(server, settings)
+        clear(server)
+        (
+            server.folder / "server.toml"
+        ).unlink()  # from here on it is no server: what an interruption leaves is rubbish
+        shutil.rmtree(server.folder)
+
+
+def status(server: Server) -> Status:
+    """What the server is doing, without asking it anything."""
+    record = running.recorded(server)
+    if record is None:
+        return Status(name=server.name, state="stopped")
+    if record.alive:
+        count = len(running.processes(record))
+        return Status(name=server.name, state="running", since=record.since, pid=record.pid, processes=count)
+    return Status(name=server.name, state="ended", why=_why_ended(record), since=record.since)
+
+
+def require_running(server: Server) -> running.Running:
+    """The server's process; InputError when there is none."""
+    process = running.alive(server)
+    if process is None:
+        raise InputError(f"{server.name} is not running", f"Start it: galaxy start {server.name}")
+    return process
+
+
+def require_stopped(server: Server) -> None:
+    """InputError when the server runs."""
+    if process := running.alive(server):
+        raise InputError(
+            f"{server.name} is running already, since {process.since}",
+            f"To stop it: galaxy stop {server.name}",
+        )
+
+
+def clear(server: Server) -> None:
+    """Forget a server's last run: its container, its network, its record. It must not be running."""
+    delete(server)
+    take_down(server)
+    server.record.unlink(missing_ok=True)
+
+
+def _start(server: Server, settings: Settings) -> Readiness:
+    if server.record.exists():
+        clear(server)  # it died, or the host did
+    before = marks(server)
+    with journal(server.store, "start", server.name) as entry:
+        bring_up(entry, server)
+        args = (INIT, "-t", f"{settings.stop_timeout:g}", *_SAMBA)
+        bundle = write_bundle(server, sandbox(server, rootfs_of(server), args, joined(server)))
+        entry.on_failure("tree", server.record)
+        entry.on_failure("container", handle(server))
+        began = time.monotonic()
+        process = running.note(server, launch(server, bundle))
+        return wait_ready(
+            server, settings.ready_timeout, alive=lambda: process.alive, began=began, since=before
+        )
+
+
+def _stop(server: Server, settings: Settings) -> float:
+    began = time.monotonic()
+    process = running.alive(server)
+    if process is not None and not running.end(process, signal.SIGTERM, settings.stop_timeout):
+        say(f"{server.name} did not stop within {settings.stop_timeout:g} s: killing it")
+        kill(server)
+    took = time.monotonic() - began
+    clear(server)
+    return took
+
+
+def _why_ended(record: running.Running) -> str:
+    boot = record.identity.rpartition(":")[2]
+    now = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    return "the host was restarted" if boot != now else "it ended by itself or was killed"

@@ -1,0 +1,79 @@
+"""A server's logs: where they are, following them, and the lines that tell why it is not well."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from galaxy.server.config import Server
+
+_TELLING = re.compile(
+    r"fail|error|unable|cannot|can't|could not|couldn't|invalid|unknown|refus|denied|no such|not found|panic"
+    r"|in use|corrupt|no space|exit_daemon",
+    re.IGNORECASE,
+)
+# Said by healthy DCs too.
+_USUAL = re.compile(
+    r"Failed to bind to uuid|ldb_wrap open|did not find domain|OBJECT_NAME_NOT_FOUND", re.IGNORECASE
+)
+_HEADER = re.compile(r"^\[\d{4}/\d\d/\d\d ")
+_TAIL = 64 * 1024
+
+Marks = Mapping[Path, int]
+
+
+def log_files(server: Server) -> tuple[Path, ...]:
+    """The server's log files: what the processes said on their streams, Samba's main log, then the rest."""
+    first = {"console.log": 0, "log.samba": 1}
+    files = [path for path in server.log.rglob("*") if path.is_file()]
+    return tuple(sorted(files, key=lambda path: (first.get(path.name, 2), str(path))))
+
+
+def marks(server: Server) -> Marks:
+    """How far each log is written now, so that later only what came after is looked at."""
+    return {path: path.stat().st_size for path in log_files(server)}
+
+
+def telling_lines(server: Server, since: Marks, most: int = 4) -> list[str]:
+    """The last few lines after `since` that name a trouble, each once; the headers of Samba's log left out."""
+    found: list[str] = []
+    for path in log_files(server):
+        lines = [line.strip() for line in _after(path, since.get(path, 0)).splitlines()]
+        troubles = [line for line in lines if _tells(line)]
+        found += [line for line in dict.fromkeys(troubles[-most:]) if line not in found]
+    return found[:most]
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last `count` lines of a log."""
+    return _after(path, 0, 256 * count + _TAIL).splitlines()[-count:] if count > 0 else []
+
+
+def follow(
+    files: Callable[[], tuple[Path, ...]], alive: Callable[[], bool], every: float = 0.2
+) -> Iterator[tuple[str, str]]:
+    """Yield (file name, line) as they are written, from new files too, until the server has ended."""
+    places = {path: path.stat().st_size for path in files()}
+    going = True
+    while going:
+        going = alive()
+        for path in files():
+            with path.open("rb") as source:
+                # A log that has been rotated is shorter than where we were: it is read from its start.
+                place = places.get(path, 0)
+                source.seek(place if place <= path.stat().st_size else 0)
+                for raw in source:
+                    yield path.name, raw.decode(errors="replace").rstrip("\n")
+                places[path] = source.tell()
+        if going:
+            time.sleep(every)
+
+
+def _tells(line: str) -> bool:
+    return bool(_TELLING.search(line)) and not _HEADER.match(line) and not _USUAL.search(line)
+
+
+def _after(path: Path, start: int, most: int = _TAIL) -> str:
+    with path.open("rb") as source:
+        source.seek(max(start, path.stat().st_size - most))
+        return source.read().decode(errors="replace")

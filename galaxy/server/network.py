@@ -1,0 +1,135 @@
+"""What a server's network is, before it starts and after it has stopped."""
+
+import ipaddress
+import socket
+from hashlib import sha256
+from pathlib import Path
+
+from galaxy.host import netns
+from galaxy.host.errors import InputError, ServerError
+from galaxy.host.journal import Entry
+from galaxy.host.lock import locked
+from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server, ServerConfig, servers
+from galaxy.server.ports import host_addresses, require_free
+from galaxy.server.sandbox import Joins, SharesHost
+
+# Where private servers live unless told otherwise (RFC 1918).
+PRIVATE_SUBNET = ipaddress.IPv4Network("10.213.0.0/24")
+_LOCK = "network"
+
+
+def namespace_of(server: Server) -> Path | None:
+    """The network namespace to meet the server in; None for the host's own."""
+    match server.config.network:
+        case HostNetwork():
+            return None
+        case PrivateNetwork():
+            return netns.path_of(server.container)
+        case NamespaceNetwork(path=path):
+            return path
+
+
+def joined(server: Server) -> SharesHost | Joins:
+    """The same, as the sandbox takes it."""
+    path = namespace_of(server)
+    return SharesHost() if path is None else Joins(path=path)
+
+
+def bring_up(entry: Entry, server: Server) -> None:
+    """Make or check the network that the server starts in; whatever is made is in the journal first."""
+    match server.config.network:
+        case HostNetwork():
+            require_on_host(server.config.address)
+            require_free(server.config.address)
+        case PrivateNetwork() as network:
+            _make_private(entry, server, network)
+        case NamespaceNetwork(path=path):
+            if not path.exists():
+                raise ServerError(
+                    f"the network namespace {path} of {server.name} is gone",
+                    "Make it again, then start the server.",
+                )
+
+
+def take_down(server: Server) -> None:
+    """Remove a private server's namespace, and its bridge with the last server; nothing to do for the others."""
+    if isinstance(server.config.network, PrivateNetwork):
+        with locked(server.store, _LOCK):
+            netns.remove_namespace(server.container)
+            netns.remove_link(_host_end(server))
+            netns.remove_idle_bridge(server.config.network.bridge)
+
+
+def require_on_host(address: str) -> None:
+    """InputError unless the address is one of this host's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            have = ", ".join(host_addresses()) or "none"
+            raise InputError(
+                f"{address} is not an address of this host (it has {have})",
+                "Give one that it has, or --network private.",
+            ) from None
+
+
+def default_address(network: HostNetwork | PrivateNetwork, taken: tuple[ServerConfig, ...]) -> str:
+    """The address of a server that was given none: the host's only one, or the next free private one."""
+    if isinstance(network, HostNetwork):
+        outside = [address for address in host_addresses() if not address.startswith("127.")]
+        if len(outside) == 1:
+            return outside[0]
+        raise InputError(
+            f"the host has {', '.join(outside) or 'no address beyond itself'}; which one shall the server have?",
+            "Give one with --address, or take --network private.",
+        )
+    used = {config.address for config in taken}
+    free = (str(host) for host in list(PRIVATE_SUBNET.hosts())[1:] if str(host) not in used)
+    if (address := next(free, None)) is None:
+        raise InputError(
+            f"every address of {PRIVATE_SUBNET} is taken", "Give one of another subnet with --address."
+        )
+    return address
+
+
+def require_private(address: str, network: PrivateNetwork, taken: tuple[ServerConfig, ...]) -> None:
+    """InputError when a private address cannot be a host's in its subnet, or is another server's."""
+    subnet = _subnet(address, network)
+    reserved = {subnet.network_address, subnet.broadcast_address, next(subnet.hosts())}
+    if ipaddress.IPv4Address(address) in reserved:
+        raise InputError(
+            f"{address} cannot be a server's in {subnet}: its first address is the host's, and the outer two "
+            "are no host's",
+            f"Give another one, such as {subnet.network_address + 2}.",
+        )
+    for config in taken:
+        if config.address == address and isinstance(config.network, PrivateNetwork):
+            raise InputError(f"{address} is the address of the server {config.name}", "Give another one.")
+
+
+def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None:
+    with locked(server.store, _LOCK):
+        others = tuple(other.config for other in servers(server.store) if other.name != server.name)
+        require_private(server.config.address, network, others)
+        name, end = server.container, _host_end(server)
+        netns.remove_namespace(name)  # what a crash has left; the server is known not to run
+        netns.remove_link(end)
+        gateway = str(next(_subnet(server.config.address, network).hosts()))
+        entry.on_failure("bridge", network.bridge)
+        netns.add_bridge(network.bridge)
+        netns.add_address(network.bridge, gateway, network.prefix)
+        entry.on_failure("netns", name)
+        netns.add_namespace(name)
+        entry.on_failure("link", end)
+        netns.add_veth(end, peer="eth0", into=name, bridge=network.bridge)
+        netns.add_address("eth0", server.config.address, network.prefix, name)
+        netns.add_default_route(gateway, name)
+
+
+def _subnet(address: str, network: PrivateNetwork) -> ipaddress.IPv4Network:
+    return ipaddress.IPv4Network(f"{address}/{network.prefix}", strict=False)
+
+
+def _host_end(server: Server) -> str:
+    """An interface name (15 characters at most) that no two servers of this host share."""
+    return "gx" + sha256(server.container.encode()).hexdigest()[:10]

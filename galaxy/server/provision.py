@@ -1,0 +1,91 @@
+"""Making a domain: Samba's own provision, run inside the image with the server's folders mounted.
+
+The password goes in by standard input and is put into samba-tool's argument list inside the interpreter, so that no
+process ever has it in its argv.
+"""
+
+import json
+import re
+import secrets
+import string
+
+from galaxy.host.errors import InputError, ServerError
+from galaxy.host.process import Completed
+from galaxy.server.config import Server
+from galaxy.server.container import run_once, sandbox, write_bundle
+from galaxy.server.rootfs import rootfs_of
+from galaxy.server.sandbox import Isolated
+
+INIT = "/usr/libexec/galaxy/init"
+_SECONDS = 300.0
+# samba_tool() came with 4.19; before it, the command object is all there is.
+_SCRIPT = """
+import json, sys
+from samba.netcmd import main
+words = json.loads(sys.argv[1]) + ["--adminpass=" + sys.stdin.read()]
+def older(*words):
+    command = main.cmd_sambatool()
+    try:
+        return command._run("samba-tool", *words)
+    except SystemExit as error:
+        return error.code
+    except Exception as error:
+        command.show_command_error(error)
+        return 1
+code = getattr(main, "samba_tool", older)(*words)
+sys.exit(code and 1)
+"""
+_NOISE = re.compile(r"^(ERROR(\([^)]*\))?: )+|^uncaught exception - ", re.IGNORECASE)
+
+
+def random_password(length: int = 24) -> str:
+    """A password that every domain's complexity rule takes: letters, digits and signs that no shell minds."""
+    alphabet = string.ascii_letters + string.digits + "._-+"
+    while True:
+        word = "".join(secrets.choice(alphabet) for _ in range(length))
+        classes = (str.islower, str.isupper, str.isdigit)
+        if all(any(test(char) for char in word) for test in classes) and any(c in "._-+" for c in word):
+            return word
+
+
+def provision(server: Server, password: str) -> None:
+    """Provision the server's state. InputError when the domain refuses the password, ServerError otherwise.
+
+    Runs in a network namespace with nothing in it: making a domain asks nobody.
+    """
+    argv = (INIT, "/usr/bin/python3", "-c", _SCRIPT, json.dumps(_words(server)))
+    box = sandbox(server, rootfs_of(server), argv, Isolated())
+    done = run_once(server, write_bundle(server, box), password, _SECONDS)
+    (server.log / "provision.log").write_text(done.output.replace(password, "(password)"), encoding="utf-8")
+    if done.returncode != 0:
+        raise _refusal(server, done)
+
+
+def _words(server: Server) -> list[str]:
+    config = server.config
+    return [
+        "domain",
+        "provision",
+        f"--realm={config.realm}",
+        f"--domain={config.domain}",
+        f"--host-name={config.hostname}",
+        f"--host-ip={config.address}",
+        "--server-role=dc",
+        "--dns-backend=SAMBA_INTERNAL",
+        "--use-rfc2307",
+    ]
+
+
+def _refusal(server: Server, done: Completed) -> InputError | ServerError:
+    lines = [line.strip() for line in done.output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    reason = _NOISE.sub("", (errors or lines or [f"samba-tool ended with {done.returncode}"])[-1])
+    if "password" in reason.lower():
+        return InputError(
+            f"the domain refuses the administrator password: {reason}",
+            "Give a longer or more varied one with --admin-password-file, or leave it out for a random one.",
+        )
+    return ServerError(
+        f"{server.name} could not be provisioned: {reason}",
+        "Look whether this host can run servers: galaxy doctor",
+    )

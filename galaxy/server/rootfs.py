@@ -1,0 +1,28 @@
+"""A server's read-only root: its image, found in the catalogue and mounted."""
+
+from pathlib import Path
+
+from galaxy.host.errors import PolicyError
+from galaxy.host.journal import mount_points
+from galaxy.image.catalogue import SHORT, Image, load_image
+from galaxy.image.mount import mount_point, mounted_root
+from galaxy.server.config import Server
+
+
+def image_of(server: Server) -> Image:
+    """The image that the server runs. PolicyError when the store no longer has it."""
+    folder = server.store.images / server.config.image_id
+    if not folder.is_dir():
+        raise PolicyError(
+            f"image {server.config.image_id[:SHORT]} of {server.name} is not in the store",
+            "Import it again (galaxy image import), or build the same plan again: the id will be the same.",
+        )
+    return load_image(folder)
+
+
+def rootfs_of(server: Server) -> Path:
+    """Where the root of the server's image is mounted; mounted if it was not, and checked then."""
+    point = mount_point(server.store, server.config.image_id)
+    if str(point) in mount_points():
+        return point  # no need to read a manifest of a thousand files at every start
+    return mounted_root(server.store, image_of(server))

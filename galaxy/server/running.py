@@ -1,0 +1,85 @@
+"""Which process runs a server: written down at the start, believed only while that very process lives."""
+
+import json
+import os
+import select
+import signal
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from galaxy.host.files import write_atomic
+from galaxy.host.journal import process_identity
+from galaxy.server.config import Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The first process of a started server, as the host sees it, and since when."""
+
+    pid: int
+    identity: str
+    since: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether that process, and no later one of the same number, is there."""
+        return process_identity(self.pid) == self.identity
+
+
+def note(server: Server, pid: int) -> Running:
+    """Write down that the server runs as process `pid`."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    running = Running(pid=pid, identity=process_identity(pid), since=now)
+    write_atomic(server.record, json.dumps(asdict(running)), 0o600)
+    return running
+
+
+def recorded(server: Server) -> Running | None:
+    """What was written down at the last start, alive or not; None after a stop."""
+    try:
+        return Running(**json.loads(server.record.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def alive(server: Server) -> Running | None:
+    """The running server's process; None when it is stopped or has died."""
+    running = recorded(server)
+    return running if running is not None and running.alive else None
+
+
+def end(running: Running, sign: signal.Signals, wait: float) -> bool:
+    """Send a signal to exactly that process and wait for its end; True when it has ended in time (seconds)."""
+    try:
+        handle = os.pidfd_open(running.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        if not running.alive:
+            return True
+        signal.pidfd_send_signal(handle, sign)
+        waiter = select.poll()
+        waiter.register(handle, select.POLLIN)
+        return bool(waiter.poll(wait * 1000))
+    except ProcessLookupError:
+        return True
+    finally:
+        os.close(handle)
+
+
+def processes(running: Running, proc: Path = Path("/proc")) -> list[int]:
+    """All processes of the server, by its PID namespace, as the host sees them."""
+    own = os.readlink(proc / str(running.pid) / "ns" / "pid")
+    return sorted(pid for pid in _pids(proc) if _namespace(proc, pid) == own)
+
+
+def _pids(proc: Path) -> list[int]:
+    return [int(folder.name) for folder in proc.iterdir() if folder.name.isdigit()]
+
+
+def _namespace(proc: Path, pid: int) -> str:
+    try:
+        return os.readlink(proc / str(pid) / "ns" / "pid")
+    except OSError:
+        return ""
