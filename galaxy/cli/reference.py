@@ -12,7 +12,7 @@ _HEAD = f"""# The command line
 
 {SUMMARY}
 
-This page is generated (`python -m galaxy.cli.reference > docs/cli.md`); `bin/test` fails when it is out of date.
+This page is generated: `python -m galaxy.cli.reference > docs/cli.md`. `bin/test` fails when it is old.
 
 {EXIT_CODES}
 """

@@ -40,8 +40,12 @@ def ready_store(purpose: str) -> Store:
     """The store for a command that changes things: as root, made if absent, what was interrupted undone."""
     need_root(purpose)
     store = default_store().ensure()
-    for line in recover(store):
-        say(line)
+    try:
+        for line in recover(store):
+            say(line)
+    except HostError as error:
+        # What cannot be undone must not keep another server from being started.
+        say(f"warning: {error}")
     return store
 
 

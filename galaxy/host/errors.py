@@ -57,7 +57,7 @@ class PolicyError(GalaxyError):
     exit_code = 6
 
 
-class InterruptedByUser(GalaxyError):
+class InterruptedByUser(GalaxyError):  # noqa: N818 - a wish, not an error
     """SIGINT or SIGTERM; raised in the main thread so that every `with` unwinds."""
 
     exit_code = 130

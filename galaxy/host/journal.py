@@ -6,17 +6,19 @@ and after a failure also what was to stay; an entry whose process is gone is und
 (`recover`). Every handler is idempotent: it may meet an act that never happened, or was undone already.
 """
 
+import importlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, HostError
 from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.lock import locked
 from galaxy.host.process import run
 from galaxy.host.store import Store
 
@@ -26,14 +28,24 @@ _HANDLERS: dict[str, Handler] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing to undo: the name of a handler and what it is called with."""
+    """One thing to undo: the name of a handler, what it is called with, and the module that registers it."""
 
     kind: str
     target: str
+    module: str
+
+    def undo(self) -> None:
+        """Call the handler; the process that undoes may be another one, which has not loaded its module yet."""
+        if self.kind not in _HANDLERS:
+            importlib.import_module(self.module)
+        _HANDLERS[self.kind](self.target)
 
 
 def undoes(kind: str) -> Callable[[Handler], Handler]:
-    """Register the function that undoes actions of this kind; it gets the action's target."""
+    """Register the function that undoes actions of this kind; it gets the action's target.
+
+    The entry names the function's module, so that a later command that knows nothing of the kind can load it.
+    """
 
     def register(handler: Handler) -> Handler:
         _HANDLERS[kind] = handler
@@ -53,29 +65,28 @@ class Entry:
 
     def on_failure(self, kind: str, target: str | Path) -> None:
         """Write down, before doing it, something that shall stay if the command succeeds."""
-        assert kind in _HANDLERS, kind
-        self.actions.append(Action(kind=kind, target=str(target)))
-        self._save()
+        self._add(kind, target)
 
     @contextmanager
     def temporarily(self, kind: str, target: str | Path) -> Iterator[None]:
         """Write down, before doing it, something that is undone at the end of the block, whatever happens."""
-        action = Action(kind=kind, target=str(target))
-        self.actions.append(action)
-        self._save()
+        action = self._add(kind, target)
         try:
             yield
-        finally:
-            _HANDLERS[kind](action.target)
-            self.actions.remove(action)
-            self._save()
+        except BaseException as error:
+            try:
+                self._undo_now(action)
+            except Exception as failure:  # noqa: BLE001 - the first error is the one to tell; journal() tries again
+                error.add_note(f"while that was undone: {action.kind} {action.target}: {failure}")
+            raise
+        self._undo_now(action)
 
     def undo(self) -> list[str]:
         """Undo everything, newest first; returns what could not be undone, in words, and keeps only that."""
         failures: list[str] = []
         for action in reversed(list(self.actions)):
             try:
-                _HANDLERS[action.kind](action.target)
+                action.undo()
             except Exception as error:  # noqa: BLE001 - teardown goes on, and reports every failure
                 failures.append(f"{action.kind} {action.target}: {error}")
             else:
@@ -86,14 +97,35 @@ class Entry:
             self.path.unlink(missing_ok=True)
         return failures
 
+    def _add(self, kind: str, target: str | Path) -> Action:
+        action = Action(kind=kind, target=str(target), module=_HANDLERS[kind].__module__)
+        self.actions.append(action)
+        self._save()
+        return action
+
+    def _undo_now(self, action: Action) -> None:
+        action.undo()
+        self.actions.remove(action)
+        self._save()
+
     def _save(self) -> None:
         body = {
             "verb": self.verb,
             "subject": self.subject,
             "owner": process_identity(os.getpid()),
-            "actions": [{"kind": action.kind, "target": action.target} for action in self.actions],
+            "actions": [asdict(action) for action in self.actions],
         }
         write_atomic(self.path, json.dumps(body, indent=1))
+
+
+def _action(kind: str, target: str | Path) -> Action:
+    return Action(kind=kind, target=str(target), module=_HANDLERS[kind].__module__)
+
+
+def _handler(action: Action) -> Handler:
+    if action.kind not in _HANDLERS and action.module.startswith(("galaxy.", "scenarios.")):
+        importlib.import_module(action.module)
+    return _HANDLERS[action.kind]
 
 
 @contextmanager
@@ -111,23 +143,40 @@ def journal(store: Store, verb: str, subject: str) -> Iterator[Entry]:
     sync_folder(store.journal)
 
 
-def pending(store: Store) -> list[Entry]:
-    """The entries whose process is gone, oldest first."""
-    if not store.journal.is_dir():
-        return []
-    files = sorted(store.journal.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [entry for path in files if (entry := _load(path)) is not None]
-
-
 def recover(store: Store) -> list[str]:
-    """Undo what interrupted commands left; returns a line for each entry. Raises GalaxyError if something stays."""
-    lines, failures = [], []
-    for entry in pending(store):
-        failures += entry.undo()
-        lines.append(f"undid an interrupted {entry.verb} of {entry.subject}")
+    """Undo what interrupted commands left, oldest first; returns a line for each entry.
+
+    Raises HostError, after all have been tried, if something stays.
+    """
+    lines: list[str] = []
+    failures: list[str] = []
+    if not any(_files(store)):
+        return lines
+    with locked(store, "recovery", wait=120):
+        for path in _files(store):
+            try:
+                entry = _load(path)
+            except (KeyError, TypeError, ValueError) as error:
+                failures.append(f"{path} cannot be read ({error}); look at it and remove it")
+                continue
+            if entry is not None:
+                failures += entry.undo()
+                lines.append(f"undid an interrupted {entry.verb} of {entry.subject}")
     if failures:
-        raise GalaxyError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
+        raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
     return lines
+
+
+def _files(store: Store) -> list[Path]:
+    """The entries of all commands, oldest first; one may vanish at any moment, when its command ends."""
+    return [path for _, path in sorted((_time(path), path) for path in store.journal.glob("*.json"))]
+
+
+def _time(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def process_identity(pid: int) -> str:
@@ -143,13 +192,16 @@ def process_identity(pid: int) -> str:
 
 
 def _load(path: Path) -> Entry | None:
-    """An entry whose owner is gone; None for a live one or a file that has just been removed."""
+    """An entry whose owner is gone; None for a live one or a file that has just been removed.
+
+    KeyError, TypeError or ValueError when it is not what `_save` writes.
+    """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     owner = str(body["owner"])
-    if owner and process_identity(int(owner.split(":")[0])) == owner:
+    if owner and process_identity(int(owner.split(":", maxsplit=1)[0])) == owner:
         return None
     return Entry(path, body["verb"], body["subject"], [Action(**action) for action in body["actions"]])
 

@@ -8,7 +8,7 @@ own so that a timeout, an exception or Ctrl-C ends all of its children too.
 import os
 import shutil
 import signal
-import subprocess
+import subprocess  # noqa: TID251 - this is the one place
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -123,7 +123,12 @@ def stream(
     with (
         log.open("a", encoding="utf-8") as sink,
         _started(
-            words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            words,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         ) as process,
     ):
         assert process.stdout is not None

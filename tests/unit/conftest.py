@@ -18,9 +18,9 @@ from galaxy.host import process
 
 # Programs that touch nothing beyond the files they are given, so real ones do no harm.
 HARMLESS = """
-    sh bash dash cat cp mv rm ls ln mkdir chmod touch head tail sort tr sed grep cut echo printf env true false
-    test sleep tar gzip xz bzip2 zstd gpg gpgv gpgconf gpg-agent sqv gcc cc ld as strip objcopy readelf mksquashfs
-    unsquashfs dpkg dpkg-deb dpkg-query dpkg-source perl python3 openssl git uname ldconfig timeout
+    sh bash dash cat cp mv rm ls ln mkdir chmod touch head tail sort tr sed grep cut echo printf env
+    true false test sleep tar gzip xz bzip2 zstd gpg gpgv gpgconf gpg-agent sqv gcc cc ld as strip objcopy readelf 
+    mksquashfs unsquashfs dpkg dpkg-deb dpkg-query dpkg-source perl python3 openssl git uname ldconfig timeout
 """
 _watched: list[Path] = []
 

@@ -1,0 +1,248 @@
+"""What is written down before it is done is undone: at the end, after an error, after a kill."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from galaxy.host import journal as journal_module
+from galaxy.host.errors import GalaxyError
+from galaxy.host.journal import journal, mount_points, process_identity, recover, undoes
+from galaxy.host.process import background, run
+from galaxy.host.store import Store, default_store
+
+
+@pytest.fixture
+def store() -> Store:
+    return default_store().ensure()
+
+
+@pytest.fixture
+def undone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A kind `note` whose undoing is remembered; targets that start with `stuck` cannot be undone."""
+    targets: list[str] = []
+
+    def note(target: str) -> None:
+        if target.startswith("stuck"):
+            raise GalaxyError(f"{target} is busy")
+        targets.append(target)
+
+    monkeypatch.setitem(journal_module._HANDLERS, "note", note)
+    return targets
+
+
+def entries(store: Store) -> list[Path]:
+    return list(store.journal.iterdir())
+
+
+def kept(file: Path) -> list[str]:
+    return [action["target"] for action in json.loads(file.read_text())["actions"]]
+
+
+def left_behind(store: Store, *targets: str, kind: str = "note", name: str = "create-1.json") -> Path:
+    """The journal of a process that is gone."""
+    actions = [{"kind": kind, "target": target, "module": "galaxy.host.journal"} for target in targets]
+    file = store.journal / name
+    file.write_text(json.dumps({"verb": "create", "subject": "dc1", "owner": "", "actions": actions}))
+    return file
+
+
+def test_what_stays_after_success_is_not_undone(store, undone) -> None:
+    with journal(store, "build", "4.22.11") as entry:
+        entry.on_failure("note", "image")
+        with entry.temporarily("note", "mount"):
+            assert undone == []
+        assert undone == ["mount"]
+    assert undone == ["mount"]
+    assert entries(store) == []
+
+
+def test_the_entry_is_on_disk_before_the_act(store, undone) -> None:
+    with journal(store, "build", "4.22.11") as entry:
+        entry.on_failure("note", "image")
+        body = json.loads(entry.path.read_text())
+        assert body["actions"] == [{"kind": "note", "target": "image", "module": __name__}]
+        assert body["owner"] == process_identity(os.getpid())
+        assert recover(store) == []
+
+
+def test_a_failure_undoes_everything_newest_first(store, undone) -> None:
+    with pytest.raises(ValueError, match="boom"), journal(store, "create", "dc1") as entry:
+        entry.on_failure("note", "first")
+        entry.on_failure("note", "second")
+        raise ValueError("boom")
+    assert undone == ["second", "first"]
+    assert entries(store) == []
+
+
+def test_what_cannot_be_undone_is_told_and_kept(store, undone) -> None:
+    with pytest.raises(ValueError, match="boom") as caught, journal(store, "create", "dc1") as entry:
+        entry.on_failure("note", "first")
+        entry.on_failure("note", "stuck mount")
+        raise ValueError("boom")
+    assert undone == ["first"]
+    assert "stuck mount is busy" in caught.value.__notes__[0]
+    assert kept(entry.path) == ["stuck mount"]
+
+
+def test_a_temporary_thing_that_cannot_be_undone_is_an_error(store, undone) -> None:
+    with (
+        pytest.raises(GalaxyError, match="busy"),
+        journal(store, "verify", "x") as entry,
+        entry.temporarily("note", "stuck"),
+    ):
+        pass
+    assert len(entries(store)) == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from galaxy.host.journal import journal
+from galaxy.host.store import Store
+store = Store(root=Path(sys.argv[1]))
+with journal(store, "create", "dc1") as entry:
+    folder = store.root / "half-made"
+    entry.on_failure("tree", folder)
+    (folder / "deep").mkdir(parents=True)
+    entry.on_failure("tree", store.root / "never-made")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_is_undone_by_the_next_command(store) -> None:
+    killed = run([sys.executable, "-c", KILLED, store.root], check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.output
+    assert (store.root / "half-made/deep").is_dir()
+    assert recover(store) == ["undid an interrupted create of dc1"]
+    assert not (store.root / "half-made").exists()
+    assert recover(store) == []
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from galaxy.host.journal import journal
+from galaxy.host.store import Store
+with journal(Store(root=Path(sys.argv[1])), "build", "4.22.11") as entry:
+    entry.on_failure("tree", Path(sys.argv[1]) / "kept")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_command_that_still_runs_is_left_alone(store, tmp_path) -> None:
+    (store.root / "kept").mkdir()
+    log = tmp_path / "log"
+    with background([sys.executable, "-c", WAITING, store.root], log=log) as process:
+        while "ready" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+        assert recover(store) == []
+        assert (store.root / "kept").is_dir()
+    assert recover(store) == ["undid an interrupted build of 4.22.11"]
+
+
+def test_recovery_reports_what_stays(store, undone) -> None:
+    file = left_behind(store, "a", "stuck b")
+    with pytest.raises(GalaxyError, match="stuck b is busy"):
+        recover(store)
+    assert undone == ["a"]
+    assert kept(file) == ["stuck b"]
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", '{"verb": "x"}', '{"verb":"x","subject":"y","owner":"","actions":[1]}']
+)
+def test_a_broken_entry_is_told_and_does_not_stop_the_others(store, undone, body) -> None:
+    (store.journal / "broken-1.json").write_text(body)
+    left_behind(store, "a", name="create-2.json")
+    with pytest.raises(GalaxyError, match=r"broken-1\.json"):
+        recover(store)
+    assert undone == ["a"]
+
+
+def test_an_unknown_kind_is_told(store) -> None:
+    left_behind(store, "a", kind="from a newer galaxy")
+    with pytest.raises(GalaxyError, match="from a newer galaxy"):
+        recover(store)
+
+
+def test_the_module_that_undoes_is_loaded_when_it_is_needed(store, monkeypatch, tmp_path) -> None:
+    (tmp_path / "late_module.py").write_text(
+        "from galaxy.host.journal import undoes\nundone = []\nundoes('late')(undone.append)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    file = left_behind(store, "a", kind="late")
+    file.write_text(file.read_text().replace("galaxy.host.journal", "late_module"))
+    recover(store)
+    assert sys.modules.pop("late_module").undone == ["a"]
+    del journal_module._HANDLERS["late"]
+
+
+def test_an_error_inside_a_temporary_block_is_the_one_that_is_told(store, undone) -> None:
+    with pytest.raises(ValueError, match="boom") as caught, journal(store, "verify", "x") as entry:  # noqa: SIM117
+        with entry.temporarily("note", "stuck"):
+            raise ValueError("boom")
+    assert "stuck is busy" in caught.value.__notes__[0]
+    assert len(entries(store)) == 1
+
+
+def test_a_tree_is_removed_whatever_it_is(store, tmp_path) -> None:
+    (tmp_path / "target").mkdir()
+    link, file, folder = tmp_path / "link", tmp_path / "file", tmp_path / "folder"
+    link.symlink_to(tmp_path / "target")
+    file.touch()
+    (folder / "sub").mkdir(parents=True)
+    with pytest.raises(ValueError, match="x"), journal(store, "create", "dc1") as entry:
+        for path in (link, file, folder):
+            entry.on_failure("tree", path)
+        raise ValueError("x")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "store0") == ["target"]
+
+
+def test_a_tree_with_a_mount_below_is_kept(store, monkeypatch, tmp_path) -> None:
+    (tmp_path / "root/proc").mkdir(parents=True)
+    monkeypatch.setattr(journal_module, "mount_points", lambda: [str(tmp_path / "root/proc")])
+    with pytest.raises(GalaxyError, match="still holds a mount"):
+        journal_module._remove_tree(str(tmp_path / "root"))
+    assert (tmp_path / "root/proc").is_dir()
+
+
+def test_mounts_are_undone_deepest_first(monkeypatch, fake_bin) -> None:
+    points = iter([["/", "/m", "/m/proc", "/m/dev", "/m/dev/pts", "/mx"]])
+    monkeypatch.setattr(journal_module, "mount_points", lambda: next(points))
+    fake_bin("umount")
+    journal_module._unmount("/m")
+    calls = [call[-1] for call in fake_bin.calls("umount")]
+    assert calls[0] == "/m/dev/pts"
+    assert calls[-1] == "/m"
+    assert set(calls) == {"/m", "/m/proc", "/m/dev", "/m/dev/pts"}
+
+
+def test_mount_points_know_root() -> None:
+    assert "/" in mount_points()
+
+
+def test_identities() -> None:
+    mine = process_identity(os.getpid())
+    assert mine.startswith(f"{os.getpid()}:")
+    assert process_identity(os.getpid()) == mine
+    assert process_identity(2**22 + 1) == ""
+
+
+def test_a_kind_must_be_known_before_the_act(store) -> None:
+    with pytest.raises(KeyError), journal(store, "create", "dc1") as entry:
+        entry.on_failure("no such kind", "x")
+
+
+def test_registering(monkeypatch) -> None:
+    monkeypatch.setattr(journal_module, "_HANDLERS", {})
+
+    @undoes("thing")
+    def undo(_target: str) -> None:
+        """Nothing."""
+
+    assert journal_module._HANDLERS == {"thing": undo}
