@@ -1,5 +1,6 @@
 """Signals and exit codes of a galaxy process: every error ends here."""
 
+import errno
 import os
 import signal
 import sys
@@ -8,11 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 from galaxy.cli.app import application
-from galaxy.host.errors import GalaxyError, InterruptedByUser
+from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
 EXIT_INTERRUPTED = InterruptedByUser.exit_code
+# A file system that is full, over quota or read-only is the host's matter wherever it is met.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -24,19 +27,26 @@ def run_command_line(arguments: Sequence[str]) -> int:
     try:
         with interruptible():
             return _run(arguments)
-    except GalaxyError as error:
-        show_error(error)
-        return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever comes gets its exit code here
+        return _exit_code(error)
+
+
+def _exit_code(error: Exception) -> int:
+    """Show an error in the way that fits it; the process ends with what is returned."""
+    if isinstance(error, BrokenPipeError):
         # The reader has gone (`galaxy ls | head -1`): nothing may be flushed to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:  # noqa: BLE001 - the outermost frame: a defect is shown whole and has an exit code of its own
-        sys.excepthook(*sys.exc_info())
-        print("This is a defect in Galaxy; please report it with the lines above.", file=sys.stderr)
-        return EXIT_DEFECT
+    if isinstance(error, OSError) and error.errno in FULL:
+        error = HostError(str(error), "Free some space, or point GALAXY_ROOT to another file system.")
+    if isinstance(error, GalaxyError):
+        show_error(error)
+        return error.exit_code
+    sys.excepthook(type(error), error, error.__traceback__)
+    print("This is a defect in Galaxy; please report it with the lines above.", file=sys.stderr)
+    return EXIT_DEFECT
 
 
 def show_error(error: GalaxyError) -> None:

@@ -6,10 +6,12 @@ own so that a timeout, an exception or Ctrl-C ends all of its children too.
 """
 
 import os
+import selectors
 import shutil
 import signal
 import subprocess  # noqa: TID251 - this is the one place
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -119,7 +121,7 @@ def stream(
     """
     words = tuple(str(word) for word in argv)
     deadline = time.monotonic() + timeout
-    tail: list[str] = []
+    tail: deque[str] = deque(maxlen=200)
     with (
         log.open("a", encoding="utf-8") as sink,
         _started(
@@ -132,17 +134,36 @@ def stream(
         ) as process,
     ):
         assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw.decode(errors="replace").rstrip("\n")
-            sink.write(line + "\n")
-            tail = [*tail[-199:], line]
-            on_line(line)
-            if time.monotonic() > deadline:
-                raise CommandTimeoutError(words, timeout, "\n".join(tail))
-        process.wait(timeout=max(1.0, deadline - time.monotonic()))
+        try:
+            for line in _lines(process.stdout, deadline):
+                sink.write(line + "\n")
+                tail.append(line)
+                on_line(line)
+            process.wait(timeout=max(1.0, deadline - time.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            end_group(process, grace=0)
+            raise CommandTimeoutError(words, timeout, "\n".join(tail)) from None
     if check and process.returncode != 0:
         raise CommandError(words, process.returncode, "\n".join(tail))
     return process.returncode
+
+
+def _lines(pipe: IO[bytes], deadline: float) -> Iterator[str]:
+    """The lines of a pipe until its end; TimeoutError at the deadline, also when nothing comes."""
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not selector.select(left):
+                raise TimeoutError
+            block = os.read(pipe.fileno(), 1 << 16)
+            *whole, rest = (rest + block).split(b"\n")
+            yield from (line.decode(errors="replace") for line in whole)
+            if not block:
+                break
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 def replace_self(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
@@ -171,7 +192,10 @@ def background(
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = _TERM_GRACE) -> None:
-    """End a started process and its children: SIGTERM, `grace` seconds, SIGKILL."""
+    """End a started process and its children: SIGTERM, `grace` seconds, SIGKILL.
+
+    A child that outlives the process it came from is killed at once: nobody waits for it.
+    """
     for sign, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, _TERM_GRACE)):
         if wait == 0:
             continue
@@ -180,6 +204,8 @@ def end_group(process: subprocess.Popen[bytes], grace: float = _TERM_GRACE) -> N
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=wait)
             break
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -204,10 +230,11 @@ def _started(
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
         if cwd is not None and not cwd.is_dir():
             raise
-        raise HostError(f"the program {argv[0]} is missing", "Run: galaxy doctor") from error
+        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be executed"
+        raise HostError(f"the program {argv[0]} {what}", "Run: galaxy doctor") from error
     try:
         yield process
     finally:

@@ -49,14 +49,20 @@ class Settings(BaseModel):
     jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     apt: AptSettings = AptSettings()
     tarball: TarballSettings = TarballSettings()
+    provision_timeout: float = Field(default=300.0, gt=0, description="seconds that making a domain may take")
     ready_timeout: float = Field(default=60.0, gt=0, description="seconds that a server may take to answer")
     stop_timeout: float = Field(default=30.0, gt=0, description="seconds that a server may take to stop")
 
 
 def load_settings(file: Path | None = None) -> Settings:
-    """The settings in force. InputError names the file and the key that cannot be taken."""
-    path = file or Path(os.environ.get("GALAXY_SETTINGS") or SETTINGS_FILE)
-    return parse_toml(path, Settings) if path.exists() else Settings()
+    """The settings in force. InputError names the file and the key that cannot be taken.
+
+    Only the file at the usual place may be absent: one that somebody named has to be there.
+    """
+    named = file or (Path(name) if (name := os.environ.get("GALAXY_SETTINGS")) else None)
+    if named is None and not SETTINGS_FILE.exists():
+        return Settings()
+    return parse_toml(named or SETTINGS_FILE, Settings)
 
 
 def parse_toml(path: Path, model: type[Model]) -> Model:

@@ -19,7 +19,7 @@ from galaxy.host import process
 # Programs that touch nothing beyond the files they are given, so real ones do no harm.
 HARMLESS = """
     sh bash dash cat cp mv rm ls ln mkdir chmod touch head tail sort tr sed grep cut echo printf env
-    true false test sleep tar gzip xz bzip2 zstd gpg gpgv gpgconf gpg-agent sqv gcc cc ld as strip objcopy readelf 
+    true false test sleep tar gzip xz bzip2 zstd gpg gpgv gpgconf gpg-agent sqv gcc cc ld as strip objcopy readelf
     mksquashfs unsquashfs dpkg dpkg-deb dpkg-query dpkg-source perl python3 openssl git uname ldconfig timeout
 """
 _watched: list[Path] = []
@@ -60,7 +60,9 @@ def nothing_real(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """Watch programs and connections; point the store and the settings at nothing."""
     place = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("GALAXY_ROOT", str(tmp_path_factory.mktemp("store") / "galaxy"))
-    monkeypatch.setenv("GALAXY_SETTINGS", str(place / "no-such-settings.toml"))
+    settings = place / "settings.toml"
+    settings.touch()
+    monkeypatch.setenv("GALAXY_SETTINGS", str(settings))
     _watched.append(place)
     yield
     _watched.clear()

@@ -245,4 +245,4 @@ def test_registering(monkeypatch) -> None:
     def undo(_target: str) -> None:
         """Nothing."""
 
-    assert journal_module._HANDLERS == {"thing": undo}
+    assert {"thing": undo} == journal_module._HANDLERS

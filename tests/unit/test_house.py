@@ -1,6 +1,5 @@
 """The house rules that no linter knows."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,6 @@ CODE = [
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_bytes().splitlines()) <= 400
-
-
-def test_processes_are_run_in_one_place() -> None:
-    pattern = re.compile(r"^\s*(import subprocess|from subprocess)", re.MULTILINE)
-    users = [
-        str(path.relative_to(ROOT))
-        for path in CODE
-        if path.suffix == ".py" and path.is_relative_to(ROOT / "galaxy") and pattern.search(path.read_text())
-    ]
-    assert users == ["galaxy/host/process.py"]
 
 
 def test_the_reference_of_the_command_line_is_current() -> None:

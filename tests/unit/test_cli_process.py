@@ -1,0 +1,173 @@
+"""Every way in which a command can end has its exit code and its words."""
+
+import errno
+import os
+import signal
+import sys
+
+import pytest
+
+from galaxy import __version__
+from galaxy.cli import app
+from galaxy.cli.process import run_command_line
+from galaxy.cli.render import size, table
+from galaxy.host.errors import (
+    BuildError,
+    CommandError,
+    GalaxyError,
+    GateError,
+    HostError,
+    InputError,
+    PolicyError,
+    ServerError,
+)
+from galaxy.host.process import run
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    """Make `galaxy ls` raise something."""
+
+    def arrange(error: BaseException) -> None:
+        def command() -> None:
+            raise error
+
+        monkeypatch.setattr(app, "_load", lambda _command: command)
+
+    return arrange
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (GateError("x", "y"), 1),
+        (InputError("x", "y"), 2),
+        (HostError("x", "y"), 3),
+        (BuildError("x", "y"), 4),
+        (ServerError("x", "y"), 5),
+        (PolicyError("x", "y"), 6),
+        (GalaxyError("x", "y"), 1),
+    ],
+)
+def test_an_error_is_two_lines_and_its_code(raising, galaxy_command, error, code) -> None:
+    raising(error)
+    assert galaxy_command("ls") == (code, "", "error: x\n  y\n")
+
+
+def test_what_could_not_be_undone_is_told(raising, galaxy_command) -> None:
+    error = ServerError("dc1 did not start", "See its log.")
+    error.add_note("not undone: mount /x")
+    raising(error)
+    assert galaxy_command("ls")[2].endswith("See its log.\n  not undone: mount /x\n")
+
+
+def test_a_failed_program_is_the_hosts_matter(raising, galaxy_command) -> None:
+    raising(CommandError(("mount",), 32, "wrong fs type"))
+    assert galaxy_command("ls") == (3, "", "error: mount ended with 32: wrong fs type\n")
+
+
+def test_a_full_disk_is_the_hosts_matter(raising, galaxy_command) -> None:
+    raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/store/x"))
+    code, _, err = galaxy_command("ls")
+    assert code == 3
+    assert err.startswith("error: [Errno 28] No space left on device: '/store/x'\n  Free some space")
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("why"), OSError(errno.EIO, "why"), AssertionError("why")]
+)
+def test_a_defect_keeps_its_traceback(raising, galaxy_command, error) -> None:
+    raising(error)
+    code, _, err = galaxy_command("ls")
+    assert code == 70
+    assert "Traceback" in err
+    assert "why" in err
+    assert "defect in Galaxy" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_unwinds_and_further_ones_do_not_disturb(monkeypatch, galaxy_command, number) -> None:
+    undone: list[bool] = []
+
+    def command() -> None:
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            undone.append(True)
+
+    monkeypatch.setattr(app, "_load", lambda _command: command)
+    before = signal.getsignal(number)
+    code, _, err = galaxy_command("ls")
+    assert code == 130
+    assert err.startswith(f"error: interrupted by {number.name}\n")
+    assert undone == [True]
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no-such-command"], "No such command 'no-such-command'"),
+        (["image", "no-such-command"], "No such command 'no-such-command'"),
+        (["doctor", "--no-such-option"], "No such option: --no-such-option"),
+        (["doctor", "too", "much"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_use_is_2(galaxy_command, arguments, words) -> None:
+    code, out, err = galaxy_command(*arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version(galaxy_command, option) -> None:
+    assert galaxy_command(option) == (0, f"galaxy {__version__}\n", "")
+
+
+def test_help_loads_no_command(galaxy_command, monkeypatch) -> None:
+    monkeypatch.setattr(app, "_load", None)
+    code, out, _ = galaxy_command("--help")
+    assert code == 0
+    assert "Create a domain controller" in out
+    assert "Exit codes: 0 done" in " ".join(out.split())
+
+
+def test_the_version_loads_nothing() -> None:
+    script = (
+        "import sys; sys.argv = ['galaxy', '--version']\n"
+        "from galaxy.entry import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'typer', 'pydantic', 'galaxy.cli'} & set(sys.modules), sys.modules"
+    )
+    assert run([sys.executable, "-c", script]).stdout == f"galaxy {__version__}\n"
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    script = "import sys; sys.argv = ['galaxy', '--help']\nfrom galaxy.entry import main\nmain()"
+    done = run(["bash", "-c", 'set -o pipefail; "$0" -c "$1" | true', sys.executable, script])
+    assert done.output == ""
+
+
+def test_a_table_has_columns(capsys) -> None:
+    table(("name", "size"), [("a", 1), ("long name", "x")])
+    assert capsys.readouterr().out == "name       size\na          1\nlong name  x\n"
+
+
+def test_sizes() -> None:
+    assert size(20_971_520) == "21.0 MB"
+
+
+def test_changing_things_needs_root(galaxy_command, monkeypatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code, _, err = galaxy_command("recover")
+    assert code == 3
+    assert err == "error: Undoing what a command left needs root\n  Run it again with sudo.\n"
+
+
+def test_recovering_nothing(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert run_command_line(["recover"]) == 0
+    assert capsys.readouterr().out == "nothing was left behind\n"

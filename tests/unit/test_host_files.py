@@ -1,0 +1,155 @@
+"""Files, locks, settings, the store."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydantic import BaseModel
+
+from galaxy.host.errors import HostError, InputError
+from galaxy.host.files import require_space, sha256_file, sha256_text, write_atomic
+from galaxy.host.lock import locked
+from galaxy.host.process import background
+from galaxy.host.settings import load_settings, parse_toml
+from galaxy.host.store import Store, default_store
+
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_file_is_replaced_whole(tmp_path) -> None:
+    file = tmp_path / "new/folder/file"
+    write_atomic(file, "one")
+    write_atomic(file, b"two", mode=0o600)
+    assert file.read_text() == "two"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["file"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "file"
+    write_atomic(file, "old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_digests(tmp_path) -> None:
+    (tmp_path / "empty").touch()
+    assert sha256_file(tmp_path / "empty") == EMPTY
+    assert sha256_text("") == EMPTY
+
+
+def test_too_little_space_is_told_with_both_numbers(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=2_500_000_000))
+    require_space(tmp_path / "not/yet", 2_000_000_000, "a build")
+    with pytest.raises(HostError, match=r"a build needs 3\.0 GB under .* 2\.5 GB are free"):
+        require_space(tmp_path / "not/yet", 3_000_000_000, "a build")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from galaxy.host.lock import locked
+from galaxy.host.store import Store
+sys.argv[1:] = ["build", *sys.argv[1:]]
+with locked(Store(root=Path(sys.argv[2])), "dc1"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_says_who_holds_it_and_goes_with_its_holder(tmp_path) -> None:
+    store = default_store().ensure()
+    log = tmp_path / "log"
+    with background([sys.executable, "-c", HOLD, store.root], log=log) as holder:
+        while "held" not in log.read_text():
+            assert holder.poll() is None, log.read_text()
+        with (
+            pytest.raises(InputError, match=rf"galaxy build \(process {holder.pid}\)"),
+            locked(store, "dc1", wait=0.1),
+        ):
+            pass
+        with locked(store, "dc2"):
+            pass
+    with locked(store, "dc1", wait=0.1):
+        pass
+
+
+class Colour(BaseModel, extra="forbid"):
+    red: int
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("red = ", "is not valid TOML"),
+        ("red = 'much'", "red: .*valid integer"),
+        ("red = 1\ngreen = 2", "green: .*not permitted"),
+        ("", "red: .*required"),
+    ],
+)
+def test_a_toml_file_that_cannot_be_taken_names_file_key_and_reason(tmp_path, text, reason) -> None:
+    file = tmp_path / "colour.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=rf"colour\.toml.*{reason}"):
+        parse_toml(file, Colour)
+
+
+def test_a_toml_file_of_other_bytes(tmp_path) -> None:
+    (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="is not valid TOML"):
+        parse_toml(tmp_path / "x.toml", Colour)
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "."])
+def test_a_toml_file_that_cannot_be_read(tmp_path, name) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        parse_toml(tmp_path / name, Colour)
+
+
+def test_settings_come_from_the_named_file(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "galaxy.toml"
+    file.write_text("jobs = 7\n[tarball]\nurl = 'http://localhost/'\n")
+    monkeypatch.setenv("GALAXY_SETTINGS", str(file))
+    settings = load_settings()
+    assert (settings.jobs, settings.tarball.url) == (7, "http://localhost/")
+    assert settings.apt.suites[0] == "bookworm"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [("jobs = 0", "jobs"), ("job = 1", "job"), ("[apt]\nx = 1", r"apt\.x")]
+)
+def test_settings_that_cannot_be_taken(tmp_path, text, key) -> None:
+    (tmp_path / "galaxy.toml").write_text(text)
+    with pytest.raises(InputError, match=rf"galaxy\.toml: {key}: "):
+        load_settings(tmp_path / "galaxy.toml")
+
+
+def test_settings_that_are_named_must_be_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("GALAXY_SETTINGS", str(tmp_path / "absent.toml"))
+    with pytest.raises(InputError, match="cannot read"):
+        load_settings()
+
+
+def test_the_store_keeps_secrets_to_its_owner(tmp_path) -> None:
+    store = Store(root=tmp_path / "store").ensure().ensure()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in store.root.iterdir()}
+    assert modes["servers"] == modes["keys"] == modes["templates"] == 0o700
+    assert modes["images"] == 0o755
+
+
+def test_the_store_is_where_the_environment_says(monkeypatch) -> None:
+    monkeypatch.setenv("GALAXY_ROOT", "/somewhere")
+    assert default_store().images == Path("/somewhere/images")
+    monkeypatch.delenv("GALAXY_ROOT")
+    assert default_store().root == Path("/var/lib/galaxy")
