@@ -1,7 +1,6 @@
 """The OCI runtime: thin verbs over runc (or crun), and how a container is undone."""
 
 import json
-import os
 import platform
 import resource
 import shutil
@@ -108,5 +107,5 @@ def _delete(target: str) -> None:
 
 def _base(server: Server) -> list[str | Path]:
     server.runtime_root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.chmod(server.runtime_root, 0o700)
+    server.runtime_root.chmod(0o700)
     return [runtime(), "--root", server.runtime_root]

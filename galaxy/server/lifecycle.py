@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import InputError, ServerError
-from galaxy.host.journal import journal
+from galaxy.host.journal import journal, undoes
 from galaxy.host.lock import locked
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
+from galaxy.host.store import Store
 from galaxy.server import running
-from galaxy.server.config import Server
+from galaxy.server.config import Server, load
 from galaxy.server.container import delete, handle, launch, sandbox, write_bundle
 from galaxy.server.logs import marks
 from galaxy.server.network import bring_up, joined, take_down
@@ -21,6 +22,7 @@ from galaxy.server.ready import Readiness, wait_ready
 from galaxy.server.rootfs import rootfs_of
 
 _KILL_SECONDS = 10.0
+_UNDO_SECONDS = 10.0
 _SAMBA = ("/usr/sbin/samba", "--foreground", "--no-process-group")
 
 
@@ -80,10 +82,10 @@ def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
                 )
             _stop(server, settings)
         clear(server)
-        (
-            server.folder / "server.toml"
-        ).unlink()  # from here on it is no server: what an interruption leaves is rubbish
-        shutil.rmtree(server.folder)
+        with journal(server.store, "remove", server.name) as entry:
+            entry.on_failure("tree", server.folder)  # once begun, an interruption finishes it
+            (server.folder / "server.toml").unlink()
+            shutil.rmtree(server.folder)
 
 
 def status(server: Server) -> Status:
@@ -119,6 +121,15 @@ def clear(server: Server) -> None:
     delete(server)
     take_down(server)
     server.record.unlink(missing_ok=True)
+
+
+@undoes("server")
+def _remove_by_name(target: str) -> None:
+    """Remove a server by `store root:name`, running or not; nothing happens when there is none."""
+    root, _, name = target.rpartition(":")
+    store = Store(root=Path(root))
+    if (store.servers / name / "server.toml").exists():
+        remove(load(store, name), Settings(stop_timeout=_UNDO_SECONDS), force=True)
 
 
 def _start(server: Server, settings: Settings) -> Readiness:

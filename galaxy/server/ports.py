@@ -1,7 +1,6 @@
 """Which of a DC's ports are taken on this host, and by whom."""
 
 import ipaddress
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -66,7 +65,7 @@ def holders(inodes: set[str], proc: Path = Path("/proc")) -> dict[str, str]:
             continue
         with suppress(OSError):
             for descriptor in (folder / "fd").iterdir():
-                inode = os.readlink(descriptor).removeprefix("socket:[").removesuffix("]")
+                inode = str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]")
                 if inode in inodes and inode not in found:
                     name = (folder / "comm").read_text(encoding="utf-8").strip()
                     found[inode] = f"{name} (process {folder.name})"

@@ -45,7 +45,8 @@ def ldap(config: ServerConfig) -> None:
 
 def _ldap_messages(connection: socket.socket) -> list[tuple[int, bytes]]:
     """The operations answered up to the SearchResultDone."""
-    data, found = b"", []
+    data = b""
+    found: list[tuple[int, bytes]] = []
     while not found or found[-1][0] != 0x65:
         try:
             _, content, rest = read(data)

@@ -17,7 +17,6 @@ from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
 
 INIT = "/usr/libexec/galaxy/init"
-_SECONDS = 300.0
 # samba_tool() came with 4.19; before it, the command object is all there is.
 _SCRIPT = """
 import json, sys
@@ -48,14 +47,14 @@ def random_password(length: int = 24) -> str:
             return word
 
 
-def provision(server: Server, password: str) -> None:
+def provision(server: Server, password: str, timeout: float) -> None:
     """Provision the server's state. InputError when the domain refuses the password, ServerError otherwise.
 
     Runs in a network namespace with nothing in it: making a domain asks nobody.
     """
     argv = (INIT, "/usr/bin/python3", "-c", _SCRIPT, json.dumps(_words(server)))
     box = sandbox(server, rootfs_of(server), argv, Isolated())
-    done = run_once(server, write_bundle(server, box), password, _SECONDS)
+    done = run_once(server, write_bundle(server, box), password, timeout)
     (server.log / "provision.log").write_text(done.output.replace(password, "(password)"), encoding="utf-8")
     if done.returncode != 0:
         raise _refusal(server, done)

@@ -70,8 +70,8 @@ def end(running: Running, sign: signal.Signals, wait: float) -> bool:
 
 def processes(running: Running, proc: Path = Path("/proc")) -> list[int]:
     """All processes of the server, by its PID namespace, as the host sees them."""
-    own = os.readlink(proc / str(running.pid) / "ns" / "pid")
-    return sorted(pid for pid in _pids(proc) if _namespace(proc, pid) == own)
+    own = _namespace(proc, running.pid)
+    return sorted(pid for pid in _pids(proc) if own and _namespace(proc, pid) == own)
 
 
 def _pids(proc: Path) -> list[int]:
@@ -80,6 +80,6 @@ def _pids(proc: Path) -> list[int]:
 
 def _namespace(proc: Path, pid: int) -> str:
     try:
-        return os.readlink(proc / str(pid) / "ns" / "pid")
+        return str((proc / str(pid) / "ns" / "pid").readlink())
     except OSError:
         return ""

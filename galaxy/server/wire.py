@@ -1,4 +1,4 @@
-"""Just enough DER to ask a rootDSE and a KDC (X.690): four functions instead of 0.4 s of imports at every start."""
+"""Just enough DER (X.690) to ask a rootDSE and a KDC: four functions instead of 0.4 s of imports."""
 
 
 def tlv(tag: int, *parts: bytes) -> bytes:

@@ -1,0 +1,166 @@
+"""Making a server: check everything, then provision, then put it in place; a failure leaves nothing behind."""
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from galaxy.host.errors import InputError
+from galaxy.host.files import write_atomic
+from galaxy.host.journal import Entry, journal
+from galaxy.host.lock import locked
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.server import names
+from galaxy.server.config import (
+    HostNetwork,
+    NamespaceNetwork,
+    Network,
+    PrivateNetwork,
+    Server,
+    ServerConfig,
+    servers,
+)
+from galaxy.server.container import handle
+from galaxy.server.inside import smb_conf
+from galaxy.server.network import default_address, require_on_host, require_private
+from galaxy.server.ports import require_free
+from galaxy.server.provision import provision, random_password
+from galaxy.server.resolver import forwarders
+from galaxy.server.rootfs import image_of
+from galaxy.server.template import from_template
+from galaxy.server.tls import write_certificate
+
+_CREATE_WAIT = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest:
+    """What a new server shall be; None leaves the choice to Galaxy. `image` is an image's whole id."""
+
+    name: str
+    image: str
+    realm: str
+    domain: str | None = None
+    hostname: str | None = None
+    address: str | None = None
+    network: Network = field(default_factory=HostNetwork)
+    dns_forwarders: tuple[str, ...] | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def create(store: Store, settings: Settings, request: CreateRequest, *, template_ok: bool = False) -> Server:
+    """Create a server with a domain of its own; it is not started.
+
+    Raises InputError for anything that cannot be taken, the password included. With `template_ok` an equal
+    server's provisioned state may be copied, SIDs and all: for tests, never for a domain that somebody uses.
+    """
+    name = names.server_name(request.name)
+    with locked(store, f"server-{name}", wait=_CREATE_WAIT):
+        require_new(store, name)
+        server = Server(store=store, config=plan(store, request))
+        image_of(server)
+        with journal(store, "create", name) as entry:
+            make(entry, server, request.password, settings, template_ok=template_ok)
+    return server
+
+
+def plan(store: Store, request: CreateRequest) -> ServerConfig:
+    """Everything a request leads to, checked against this host; writes nothing."""
+    realm = names.realm_name(request.realm)
+    hostname = names.host_name(request.hostname or request.name)
+    taken = tuple(server.config for server in servers(store))
+    address = _address(request, taken)
+    return ServerConfig(
+        name=request.name,
+        image_id=request.image,
+        realm=realm,
+        domain=names.domain_name(request.domain, realm, hostname),
+        hostname=hostname,
+        address=address,
+        dns_forwarders=_forwarders(request, address),
+        created=datetime.now(UTC).replace(microsecond=0),
+        network=request.network,
+    )
+
+
+def make(
+    entry: Entry, server: Server, password: str | None, settings: Settings, *, template_ok: bool = False
+) -> None:
+    """Fill the server's folder; server.toml comes last and makes it a server."""
+    entry.on_failure("tree", server.folder)
+    entry.on_failure("container", handle(server))
+    _make_folders(server)
+    fill = partial(_fill, settings)
+    if template_ok:
+        from_template(server, password, fill)
+    else:
+        fill(server, password)
+    server.write()
+
+
+def _fill(settings: Settings, server: Server, password: str | None) -> None:
+    word = password if password is not None else random_password()
+    (server.etc / "smb.conf").write_text(smb_conf(server.config), encoding="utf-8")
+    provision(server, word, settings.provision_timeout)
+    write_certificate(server)
+    write_atomic(server.secrets / "admin-password", word + "\n", 0o600)
+
+
+def require_new(store: Store, name: str) -> None:
+    """InputError when there is a server of that name. A folder without server.toml is what a removal left."""
+    folder = store.servers / name
+    if (folder / "server.toml").exists():
+        raise InputError(
+            f"there is a server {name} already", f"Choose another name, or remove it: galaxy rm {name}"
+        )
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def read_password(file: Path) -> str:
+    """The administrator's password from a file: its first line. InputError when there is none in it."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{file} is not text in UTF-8", "Put the password alone on its first line."
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}", "Name a file that can be read.") from None
+    if not lines or not lines[0]:
+        raise InputError(f"{file} has no password in it", "Put the password alone on its first line.")
+    if len(lines) > 1:
+        raise InputError(f"{file} has more than one line", "Put the password alone on its first line.")
+    return lines[0]
+
+
+def _address(request: CreateRequest, taken: tuple[ServerConfig, ...]) -> str:
+    match request.network:
+        case HostNetwork() as network:
+            address = names.ipv4(request.address or default_address(network, taken))
+            require_on_host(address)
+            require_free(address)
+        case PrivateNetwork() as network:
+            address = names.ipv4(request.address or default_address(network, taken))
+            require_private(address, network, taken)
+        case NamespaceNetwork():
+            if request.address is None:
+                raise InputError("a server in a given network namespace needs its address", "Give it.")
+            address = names.ipv4(request.address)
+    return address
+
+
+def _forwarders(request: CreateRequest, address: str) -> tuple[str, ...]:
+    if request.dns_forwarders is not None:
+        return tuple(names.ipv4(item, "DNS forwarder") for item in request.dns_forwarders)
+    # Nothing routes a private network to the host's name servers unless the administrator makes it so.
+    return forwarders(address) if isinstance(request.network, HostNetwork) else ()
+
+
+def _make_folders(server: Server) -> None:
+    server.folder.mkdir(mode=0o700, parents=True)
+    for folder in (server.etc, server.state, server.cache, server.log, server.etc_host, server.bundle):
+        folder.mkdir(mode=0o755)
+    server.secrets.mkdir(mode=0o700)
