@@ -7,6 +7,7 @@ name) and `bridge` (an interface name; removed only once nothing is connected to
 import ctypes
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -88,8 +89,8 @@ def add_bridge(name: str, namespace: str | None = None) -> None:
 @undoes("bridge")
 def remove_idle_bridge(name: str) -> None:
     """Remove a bridge of this namespace, unless something is still connected to it."""
-    if not Path(f"/sys/class/net/{name}").exists():
-        return
+    if name not in {known for _, known in socket.if_nameindex()}:
+        return  # asked of the kernel: /sys shows the namespace that it was mounted in
     with _links(None) as links:
         index = _index(links, name)
         if not any(link.get_attr("IFLA_MASTER") == index for link in links.get_links()):
@@ -99,6 +100,8 @@ def remove_idle_bridge(name: str) -> None:
 @undoes("link")
 def remove_link(name: str) -> None:
     """Remove an interface of this namespace; nothing happens when there is none."""
+    if name not in {known for _, known in socket.if_nameindex()}:
+        return
     with _links(None) as links:
         for index in links.link_lookup(ifname=name):
             links.link("del", index=index)

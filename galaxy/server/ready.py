@@ -32,6 +32,11 @@ class Readiness:
         """Seconds until the last one answered."""
         return max(self.ldap, self.smb, self.kerberos, self.dns)
 
+    def in_words(self) -> str:
+        """`ready in 0.9 s (LDAP 0.9, SMB 0.5, Kerberos 0.2, DNS 0.4)`."""
+        each = ", ".join(f"{word} {getattr(self, name):.1f}" for name, word in _NAMES.items())
+        return f"ready in {self.all:.1f} s ({each})"
+
 
 @dataclass(slots=True)
 class _Round:
@@ -92,6 +97,18 @@ def wait_ready(
     finally:
         shared.over.set()
     return Readiness(**shared.answered)
+
+
+def answers(server: Server, patience: float = 2.0) -> dict[str, str]:
+    """Ask each service of a running server now: why it does not answer within `patience` seconds, or ''."""
+    shared = _Round(server.config, namespace_of(server), time.monotonic())
+    threads = [threading.Thread(target=shared.ask, args=(name,), daemon=True) for name in PROBES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, patience - (time.monotonic() - shared.began)))
+    shared.over.set()
+    return {name: "" if name in shared.answered else shared.reasons.get(name, "no answer") for name in PROBES}
 
 
 def _silent(shared: _Round, deadline: float) -> str:

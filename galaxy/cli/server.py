@@ -1,0 +1,170 @@
+"""galaxy create, start, stop, restart, status, logs, exec, shell, rm, ls."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galaxy.cli.render import need_root, print_json, ready_store, table
+from galaxy.cli.serverview import describe, print_logs, print_status
+from galaxy.host.progress import step
+from galaxy.host.settings import load_settings
+from galaxy.host.store import Store, default_store
+from galaxy.server import lifecycle
+from galaxy.server.config import HostNetwork, PrivateNetwork, Server, load, servers
+
+Name = Annotated[str, typer.Argument(help="The server's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class NetworkKind(StrEnum):
+    """What --network takes."""
+
+    HOST = "host"
+    PRIVATE = "private"
+
+
+def create(  # noqa: PLR0917 - typer hands over every option by name
+    name: Annotated[str, typer.Argument(help="What commands will call the server: dc1.")],
+    image: Annotated[str, typer.Option(help="A version, version+packages, or an id's beginning.")],
+    realm: Annotated[str, typer.Option(help="The domain's DNS name: AD.EXAMPLE.ORG.")],
+    domain: Annotated[
+        str | None, typer.Option(help="NetBIOS name; by default the realm's first label.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="The IPv4 address to answer on.")] = None,
+    network: Annotated[
+        NetworkKind, typer.Option(help="The host's network, or a private one that the host can reach.")
+    ] = NetworkKind.HOST,
+    hostname: Annotated[
+        str | None, typer.Option(help="The DC's host name; by default the server's name.")
+    ] = None,
+    admin_password_file: Annotated[
+        Path | None, typer.Option(help="The administrator's password; made at random if not given.")
+    ] = None,
+    dns_forwarder: Annotated[
+        list[str] | None, typer.Option(help="A name server for what is not in the domain; can be repeated.")
+    ] = None,
+    allow_uncertified: Annotated[
+        bool, typer.Option("--allow-uncertified", help="Take an image without a valid certificate.")
+    ] = False,
+) -> None:
+    """Create a domain controller with a new domain. It is not started.
+
+    On the host's network only an image with a valid certificate is taken.
+    """
+    from galaxy.image.catalogue import Catalogue  # noqa: PLC0415 - other commands need not load images
+    from galaxy.server.create import CreateRequest, read_password  # noqa: PLC0415
+    from galaxy.server.create import create as create_server  # noqa: PLC0415
+
+    store = ready_store("Creating a server")
+    chosen = Catalogue(store=store).resolve(image)
+    request = CreateRequest(
+        name=name,
+        image=chosen.id,
+        realm=realm,
+        domain=domain,
+        hostname=hostname,
+        address=address,
+        network=HostNetwork() if network is NetworkKind.HOST else PrivateNetwork(),
+        dns_forwarders=tuple(dns_forwarder) if dns_forwarder else None,
+        password=read_password(admin_password_file) if admin_password_file else None,
+    )
+    if network is NetworkKind.HOST and not allow_uncertified:
+        from galaxy.gate.certificate import require_certificate  # noqa: PLC0415
+        from galaxy.gate.policy import load_policy  # noqa: PLC0415
+
+        require_certificate(store, chosen, load_policy())
+    with step(f"making the domain {realm.upper()}"):
+        server = create_server(store, load_settings(), request)
+    config = server.config
+    print(
+        f"{name}: {config.fqdn} at {config.address}, domain {config.realm} ({config.domain}), image {chosen.ref}"
+    )
+    print(f"  administrator's password: {server.secrets / 'admin-password'}")
+    print(f"  to start it: galaxy start {name}")
+
+
+def start(name: Name) -> None:
+    """Start a server and wait until LDAP, SMB, Kerberos and DNS answer."""
+    server = load(ready_store("Starting a server"), name)
+    ready = lifecycle.start(server, load_settings())
+    print(f"{name}: {ready.in_words()}")
+
+
+def stop(name: Name) -> None:
+    """Stop a server."""
+    server = load(ready_store("Stopping a server"), name)
+    took = lifecycle.stop(server, load_settings())
+    print(f"{name}: stopped in {took:.1f} s")
+
+
+def restart(name: Name) -> None:
+    """Stop a server and start it again."""
+    server = load(ready_store("Restarting a server"), name)
+    ready = lifecycle.restart(server, load_settings())
+    print(f"{name}: {ready.in_words()}")
+
+
+def status(name: Name, as_json: Json = False) -> None:
+    """Show a server: state, image, address, and which services answer now."""
+    print_status(_known(name), as_json=as_json)
+
+
+def logs(
+    name: Name,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show new lines until the server ends.")
+    ] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many last lines of each log.")] = 20,
+) -> None:
+    """Show a server's logs."""
+    print_logs(_known(name), lines, following=follow)
+
+
+def exec_(
+    name: Name,
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after --.")],
+) -> None:
+    """Run a program inside a running server; its exit code becomes galaxy's."""
+    from galaxy.server.execute import become  # noqa: PLC0415 - as above
+
+    become(_known(name), command)
+
+
+def shell(name: Name) -> None:
+    """Open a shell inside a running server."""
+    from galaxy.server.execute import become  # noqa: PLC0415
+
+    become(_known(name), ["/bin/sh", "-i"])
+
+
+def rm(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Stop it first if it runs.")] = False,
+) -> None:
+    """Remove a server with its configuration, its state and its secrets."""
+    store = ready_store("Removing a server")
+    lifecycle.remove(load(store, name), load_settings(), force=force)
+    print(f"{name}: removed")
+
+
+def ls(as_json: Json = False) -> None:
+    """List servers: image, state, address, since."""
+    rows = [describe(server) for server in servers(_store())]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        columns = ("name", "image", "state", "address", "since")
+        table([column.upper() for column in columns], [[row[column] for column in columns] for row in rows])
+    else:
+        print("there are no servers; make one: galaxy create NAME --image REF --realm REALM")
+
+
+def _known(name: str) -> Server:
+    return load(_store(), name)
+
+
+def _store() -> Store:
+    need_root("Looking at servers")
+    return default_store()
