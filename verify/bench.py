@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ class Account:
 
     name: str
     dn: str
-    password: str
+    password: str = field(repr=False)
     realm: str
+    sid: bytes
 
     @property
     def principal(self) -> str:
@@ -92,7 +93,8 @@ class Bench:
             "userAccountControl": control,
         }
         self.admin.add(dn, {**body, **attributes})
-        return Account(name=name, dn=dn, password=password, realm=self.target.realm)
+        sid = self.admin.read(dn, ["objectSid"]).raw("objectSid")
+        return Account(name=name, dn=dn, password=password, realm=self.target.realm, sid=sid)
 
     def group(self, *members: str, **attributes: Any) -> str:
         """A new global security group; returns its DN."""
@@ -102,6 +104,32 @@ class Bench:
         if members:
             body["member"] = list(members)
         self.admin.add(dn, {**body, **attributes})
+        return dn
+
+    def password_policy(self, applies_to: str, *, threshold: int) -> str:
+        """A fine-grained password policy that locks out after `threshold` wrong passwords; removed at the end.
+
+        It stands where such policies must stand (MS-ADTS 6.1.1.4.11.1), outside the bench's OU.
+        """
+        name = unique("gp")
+        dn = f"CN={name},CN=Password Settings Container,CN=System,{self.target.base_dn}"
+        day = str(-864_000_000_000)
+        body = {
+            "objectClass": "msDS-PasswordSettings",
+            "msDS-PasswordSettingsPrecedence": "1",
+            "msDS-PasswordReversibleEncryptionEnabled": "FALSE",
+            "msDS-PasswordHistoryLength": "1",
+            "msDS-PasswordComplexityEnabled": "TRUE",
+            "msDS-MinimumPasswordLength": "7",
+            "msDS-MinimumPasswordAge": "0",
+            "msDS-MaximumPasswordAge": day,
+            "msDS-LockoutThreshold": str(threshold),
+            "msDS-LockoutObservationWindow": day,
+            "msDS-LockoutDuration": day,
+            "msDS-PSOAppliesTo": applies_to,
+        }
+        self.admin.add(dn, body)
+        self._stack.callback(lambda: self.admin.delete(dn))
         return dn
 
     def close(self) -> None:

@@ -83,6 +83,28 @@ class Kerberos:
         """Ask for a service ticket with kvno and return what it said."""
         return self.run("kvno", *options, principal, cache=cache or self.admin)
 
+    def trace(self, *argv: str, stdin: str | None = None, config: Path | None = None) -> str:
+        """Run a program and return what libkrb5 says it exchanged (KRB5_TRACE), then its own output."""
+        log = self.file("trace.")
+        cache = str(self.file("ccache."))
+        done = self.run(*argv, cache=cache, stdin=stdin, config=config, env={"KRB5_TRACE": str(log)})
+        return log.read_text(encoding="utf-8", errors="replace") + done.output
+
+    def keytab(self, principal: str, password: str) -> str:
+        """A keytab with the principal's AES-256 key, whose salt the KDC told; returns its path."""
+        path = self.file("keytab.")
+        path.unlink()
+        script = (
+            f"addent -password -p {principal} -k 1 -e aes256-cts-hmac-sha1-96 -f\n{password}\nwkt {path}\nq\n"
+        )
+        done = self.run("ktutil", stdin=script)
+        assert path.exists(), f"ktutil made no keytab: {done.output}"
+        return str(path)
+
+    def kpasswd(self, principal: str, old: str, new: str) -> Completed:
+        """Change a password as its owner does."""
+        return self.run("kpasswd", principal, stdin=f"{old}\n{new}\n{new}\n")
+
     def tickets(self, cache: str) -> str:
         """What klist says of a cache, with enctypes and flags."""
         return self.run("klist", "-e", "-f", "-C", cache=cache).stdout

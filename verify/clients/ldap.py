@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.operation.search import search_operation
+from ldap3.utils.asn1 import decode_message_fast
 
 from galaxy.release.version import Version, upstream_version
 from verify.clients.kerberos import Kerberos
@@ -18,6 +20,7 @@ Transport = Literal["clear", "starttls", "tls"]
 # (oid, criticality, value as BER or None), as ldap3 takes a control.
 Control = tuple[str, bool, bytes | None]
 TREE_DELETE: Control = ("1.2.840.113556.1.4.805", True, None)
+NOTIFICATION: Control = ("1.2.840.113556.1.4.528", True, None)
 SHOW_DELETED: Control = ("1.2.840.113556.1.4.417", True, None)
 _PATIENCE = 15
 
@@ -146,6 +149,24 @@ class Session:
         self.require("whoami")
         return str(answer or "")
 
+    def subscribe(self, dn: str) -> None:
+        """Ask to be told of changes of an object (MS-ADTS 3.1.1.3.4.1.9); `next_change` waits for them."""
+        request = search_operation(
+            dn, "(objectClass=*)", ldap3.BASE, ldap3.DEREF_NEVER, ["*"], 0, 0, False, False, False
+        )
+        self.connection.send("searchRequest", request, [NOTIFICATION])
+
+    def next_change(self) -> Entry:
+        """The next changed object; the connection's patience bounds the wait."""
+        message = self.connection.strategy.receiving()[0]
+        decoded = self.connection.strategy.decode_response_fast(decode_message_fast(message))
+        assert decoded["type"] == "searchResEntry", f"expected a change, got {decoded['type']}"
+        return _entry(decoded)
+
+    def sid(self) -> bytes:
+        """The SID as whom the server knows this session: the first of its token (MS-ADTS 3.1.1.3.2.20)."""
+        return self.read("", ["tokenGroups"]).raw("tokenGroups")
+
     def close(self) -> None:
         """Unbind; a server that is gone already is no error."""
         with suppress(LDAPException, OSError):
@@ -173,22 +194,21 @@ class Ldap:
 
     @property
     def admin(self) -> Session:
-        """The administrator over GSSAPI with sealing; one connection for all checks of a place."""
+        """The administrator over TLS; one connection for all checks of a place."""
         if self._admin is None or self._admin.connection.closed:
-            self._admin = self.gssapi()
+            self._admin = self.simple(self._target.admin_principal, self._target.password, transport="tls")
         return self._admin
 
     def anonymous(self, *, transport: Transport = "clear", port: int | None = None) -> Session:
         """A session without credentials."""
-        return self._bound(self._connection(transport, port))
+        return self._bound(self._connection(transport, port), transport)
 
     def simple(
         self, user: str, password: str, *, transport: Transport = "starttls", port: int | None = None
     ) -> Session:
         """A simple bind: `user` is a DN, a UPN, or a name after the domain and a backslash."""
-        return self._bound(
-            self._connection(transport, port, user=user, password=password, authentication=ldap3.SIMPLE)
-        )
+        made = self._connection(transport, port, user=user, password=password, authentication=ldap3.SIMPLE)
+        return self._bound(made, transport)
 
     def gssapi(
         self,
@@ -203,7 +223,7 @@ class Ldap:
 
         `bindings` is the application data of the channel bindings; None sends none.
         """
-        session = self._opened(self._connection(transport, port))
+        session = self._opened(self._connection(transport, port), transport)
         gssapi_bind(
             session.connection,
             self._target.fqdn,
@@ -216,21 +236,23 @@ class Ldap:
 
     def open(self, *, transport: Transport = "clear", port: int | None = None) -> Session:
         """A connection that is open and not bound, for binds that are made by hand."""
-        return self._opened(self._connection(transport, port))
+        return self._opened(self._connection(transport, port), transport)
 
     def close(self) -> None:
         """End every session."""
         for session in self._sessions:
             session.close()
 
-    def _opened(self, connection: ldap3.Connection) -> Session:
+    def _opened(self, connection: ldap3.Connection, transport: Transport) -> Session:
         connection.open(read_server_info=False)
+        if transport == "starttls":
+            assert connection.start_tls(read_server_info=False), f"StartTLS: {connection.result}"
         session = Session(connection)
         self._sessions.append(session)
         return session
 
-    def _bound(self, connection: ldap3.Connection) -> Session:
-        session = self._opened(connection)
+    def _bound(self, connection: ldap3.Connection, transport: Transport) -> Session:
+        session = self._opened(connection, transport)
         connection.bind(read_server_info=False)
         session.require(f"{connection.authentication} bind")
         return session
@@ -244,18 +266,23 @@ class Ldap:
             get_info=ldap3.NONE,
             connect_timeout=_PATIENCE,
         )
-        connection = ldap3.Connection(
+        return ldap3.Connection(
             server,
             receive_timeout=_PATIENCE,
             auto_referrals=False,
             auto_range=False,
+            return_empty_attributes=False,
+            auto_escape=False,
             check_names=False,
             **how,
         )
-        if transport == "starttls":
-            connection.open(read_server_info=False)
-            assert connection.start_tls(read_server_info=False), f"StartTLS: {connection.result}"
-        return connection
+
+
+def sid_text(sid: bytes) -> str:
+    """A SID as S-1-5-21-..., the form that filters take (MS-DTYP 2.4.2.1; ldap3 can't send binary in filters)."""
+    authority = int.from_bytes(sid[2:8], "big")
+    parts = [int.from_bytes(sid[place : place + 4], "little") for place in range(8, 8 + 4 * sid[1], 4)]
+    return "-".join(["S", str(sid[0]), str(authority), *map(str, parts)])
 
 
 def samba_version(address: str) -> Version | None:

@@ -125,5 +125,6 @@ def _finish(connection: Any, answer: dict[str, Any], context: object | None) -> 
     """Leave the connection as ldap3's own bind would."""
     if answer["result"] == 0:
         connection.bound = True
+        connection.sasl_mechanism = "GSSAPI"  # the one whose operations ldap3 wraps
         connection.krb_ctx = context
         connection.session_security = "ENCRYPT" if context is not None else None

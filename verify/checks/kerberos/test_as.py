@@ -1,0 +1,125 @@
+"""Getting a ticket-granting ticket, and not getting one."""
+
+import pytest
+
+from verify.bench import Bench
+from verify.check import check
+from verify.clients.kerberos import Kerberos
+from verify.target import Target
+
+_ENCTYPES = ("aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96")
+
+
+@check("kerberos.as-password", loses="nobody could log in", tier="smoke")
+def test_password(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    tickets = kerberos.tickets(kerberos.kinit(user.principal, user.password))
+    assert f"krbtgt/{user.realm}@{user.realm}" in tickets, f"kinit succeeded without a TGT: {tickets}"
+
+
+@check("kerberos.as-wrong-password", loses="anybody could log in with any password", tier="smoke")
+def test_wrong_password(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    _refused(kerberos, user.principal, user.password + "x", "Password incorrect")
+
+
+@check("kerberos.as-unknown", loses="names that do not exist could log in")
+def test_unknown_principal(kerberos: Kerberos, target: Target) -> None:
+    _refused(kerberos, f"galaxy-nobody@{target.realm}", "x", "not found in Kerberos database")
+
+
+@check("kerberos.as-disabled", loses="people who left could still log in")
+def test_disabled(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account(control=0x202)
+    _refused(kerberos, user.principal, user.password, "credentials have been revoked")
+
+
+@check("kerberos.as-expired", loses="people whose contract ended could still log in")
+def test_expired_account(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account(accountExpires="864000000000")
+    _refused(kerberos, user.principal, user.password, "revoked", "expired")
+
+
+@check("kerberos.as-must-change", loses="a first password would stay for ever")
+def test_must_change(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account(pwdLastSet="0")
+    _refused(kerberos, user.principal, user.password, "Password expired")
+
+
+@check("kerberos.preauth-required", loses="passwords could be guessed offline from tickets anybody may get")
+def test_preauthentication_is_required(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    trace = kerberos.trace("kinit", user.principal, stdin=user.password + "\n")
+    assert "Additional pre-authentication required" in trace, f"the KDC asked for none:\n{trace}"
+
+
+@check("kerberos.as-aes", loses="clients that only take AES could not log in")
+def test_aes_enctypes(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    for enctype in _ENCTYPES:
+        config = kerberos.configuration(
+            f"default_tkt_enctypes = {enctype}\n  default_tgs_enctypes = {enctype}"
+        )
+        cache = kerberos.kinit(user.principal, user.password, config=config)
+        assert f"skey) {enctype}" in kerberos.tickets(cache), kerberos.tickets(cache)
+
+
+@check("kerberos.as-rc4", loses="weak RC4 tickets would go on, or old clients would stop, unannounced")
+def test_rc4(kerberos: Kerberos, bench: Bench, target: Target) -> None:
+    user = bench.account()
+    config = kerberos.configuration(
+        "default_tkt_enctypes = arcfour-hmac\n  permitted_enctypes = arcfour-hmac\n"
+        "  allow_weak_crypto = true\n  allow_rc4 = true"
+    )
+    done = kerberos.try_kinit(user.principal, user.password, config=config)
+    if target.expect(old=True, new=False, since="4.24"):
+        assert done.returncode == 0, f"RC4 is still the default's fallback here: {done.output}"
+    else:
+        assert "no support for encryption type" in done.output, f"expected RC4 to be refused: {done.output}"
+
+
+@check("kerberos.udp", loses="clients that begin with UDP could not log in")
+def test_udp_first(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    config = kerberos.configuration(udp_limit=1465)
+    trace = kerberos.trace("kinit", user.principal, stdin=user.password + "\n", config=config)
+    assert "from dgram" in trace, f"no answer over UDP:\n{trace}"
+
+
+@check("kerberos.upn", loses="people could not log in with their e-mail-like name")
+def test_enterprise_name(kerberos: Kerberos, bench: Bench, target: Target) -> None:
+    name = f"first.{bench.place.checkpoint[:8]}.last"
+    user = bench.account(userPrincipalName=f"{name}@{target.dns_domain}")
+    cache = kerberos.kinit(f"{name}@{target.dns_domain}", user.password, "-E")
+    assert f"{user.name}@{user.realm}" in kerberos.tickets(cache) or name in kerberos.tickets(cache)
+
+
+@check("kerberos.renew", loses="long jobs would lose their tickets")
+def test_renewal(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    cache = kerberos.kinit(user.principal, user.password, "-r", "1d", "-l", "1h")
+    done = kerberos.run("kinit", "-R", cache=cache)
+    assert done.returncode == 0, f"the ticket could not be renewed: {done.output}"
+
+
+@check("kerberos.fast", loses="password guessing on the wire would not be armoured against")
+def test_armour(kerberos: Kerberos, bench: Bench, target: Target) -> None:
+    user = bench.account()
+    trace = kerberos.trace("kinit", "-T", kerberos.admin, user.principal, stdin=user.password + "\n")
+    armoured = "Using FAST due to armor ccache negotiation result" in trace
+    assert armoured == target.expect(old=False, new=True, since="4.16"), trace
+
+
+@check("kerberos.skew", loses="replayed logons from another time would be taken")
+def test_clock_skew(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    pytest.fail(f"{user.name} {kerberos}")
+
+
+def _refused(kerberos: Kerberos, principal: str, password: str, *reasons: str) -> None:
+    """Assert that there is no TGT, for one of these reasons."""
+    done = kerberos.try_kinit(principal, password)
+    assert done.returncode != 0, f"{principal} got a ticket, expected: {reasons[0]}"
+    assert any(reason in done.output for reason in reasons), (
+        f"expected {' or '.join(reasons)}, the KDC said: {done.output.strip()}"
+    )

@@ -1,0 +1,129 @@
+"""Service tickets, what is in them, and who may ask for them on behalf of others."""
+
+import gssapi
+
+from verify.bench import Account, Bench
+from verify.check import check
+from verify.clients.kerberos import Kerberos
+from verify.clients.ldap import Ldap
+from verify.target import Target
+
+
+@check("kerberos.tgs-ldap", loses="single sign-on to the directory would not work", tier="smoke")
+def test_ticket_for_ldap(kerberos: Kerberos, target: Target) -> None:
+    _granted(kerberos, f"ldap/{target.fqdn}")
+
+
+@check(
+    "kerberos.tgs-cifs", loses="single sign-on to file shares and group policies would not work", tier="smoke"
+)
+def test_ticket_for_cifs(kerberos: Kerberos, target: Target) -> None:
+    _granted(kerberos, f"cifs/{target.fqdn}")
+
+
+@check("kerberos.tgs-host", loses="single sign-on to the server itself would not work")
+def test_ticket_for_host(kerberos: Kerberos, target: Target) -> None:
+    _granted(kerberos, f"host/{target.fqdn}")
+    _granted(kerberos, f"host/{target.hostname}")
+
+
+@check("kerberos.tgs-unknown", loses="clients would not learn that a service does not exist")
+def test_unknown_service(kerberos: Kerberos, target: Target) -> None:
+    done = kerberos.service_ticket(f"galaxy/no-such-host.{target.dns_domain}")
+    assert done.returncode != 0, "a ticket for a service that does not exist"
+    assert "not found in Kerberos database" in done.output, done.output
+
+
+@check("kerberos.tgs-aes-session", loses="tickets would have weak keys")
+def test_service_ticket_is_aes(kerberos: Kerberos, target: Target) -> None:
+    _granted(kerberos, f"cifs/{target.fqdn}")
+    after = kerberos.tickets(kerberos.admin).split(f"cifs/{target.fqdn}", 1)[1]
+    assert (
+        "aes256-cts-hmac-sha1-96, aes256-cts-hmac-sha1-96" in after.replace("(skey)", "").replace("(tkt)", "")
+        or after.count("aes256-cts-hmac-sha1-96") >= 2
+    ), f"the ticket's enctypes: {after}"
+
+
+@check("kerberos.keytab", loses="services (web servers, databases) could not use their keytabs")
+def test_service_keytab(kerberos: Kerberos, bench: Bench) -> None:
+    service = _service(bench)
+    keytab = kerberos.keytab(service.principal, service.password)
+    cache = str(kerberos.file("ccache."))
+    done = kerberos.run("kinit", "-k", "-t", keytab, service.principal, cache=cache)
+    assert done.returncode == 0, f"the keytab was refused: {done.output}"
+    ticket = kerberos.service_ticket(service.principal, "-k", keytab)
+    assert ticket.returncode == 0, f"the service cannot read its tickets: {ticket.output}"
+
+
+@check("kerberos.pac", loses="group membership would not reach file servers", tier="smoke")
+def test_groups_reach_the_service(kerberos: Kerberos, ldap: Ldap, bench: Bench) -> None:
+    user = bench.account()
+    group = bench.group(user.dn)
+    sid = bench.admin.read(group, ["objectSid"]).raw("objectSid")
+    cache = kerberos.kinit(user.principal, user.password)
+    token = ldap.gssapi(cache).read("", ["tokenGroups"]).attributes["tokengroups"]
+    assert token[0] == user.sid, "the ticket makes its holder somebody else"
+    assert sid in token, "the group is not in the token that the server made from the ticket"
+
+
+@check("kerberos.pac-buffers", loses="services that read tickets' PAC would not know who the user is")
+def test_pac_reaches_a_keytab_service(kerberos: Kerberos, bench: Bench) -> None:
+    user, service = bench.account(), _service(bench)
+    keytab = kerberos.keytab(service.principal, service.password)
+    cache = kerberos.kinit(user.principal, user.password)
+    attributes = _accepted_attributes(cache, keytab, service)
+    for buffer in ("logon-info", "upn-dns-info"):
+        assert any(buffer in name for name in attributes), f"no {buffer} in the PAC, only {attributes}"
+
+
+@check("kerberos.s4u2self", loses="services could not act for users who logged in without Kerberos")
+def test_service_for_user_to_self(kerberos: Kerberos, bench: Bench) -> None:
+    user, service = bench.account(), _service(bench)
+    cache = kerberos.kinit(service.principal, service.password)
+    done = kerberos.service_ticket(service.principal, "-U", user.name, cache=cache)
+    assert done.returncode == 0, f"S4U2Self was refused: {done.output}"
+    other = kerberos.service_ticket(service.principal, "-U", "galaxy-nobody", cache=cache)
+    assert other.returncode != 0, "S4U2Self for a user who does not exist"
+
+
+@check("kerberos.protected-users", loses="accounts in Protected Users would be delegated and use weak keys")
+def test_protected_users(kerberos: Kerberos, bench: Bench) -> None:
+    user = bench.account()
+    cache = kerberos.kinit(user.principal, user.password, "-f")
+    assert "Flags: F" in kerberos.tickets(cache), "an ordinary ticket is not forwardable"
+    bench.admin.set(user.dn, userAccountControl=0x200 | 0x100000)
+    cache = kerberos.kinit(user.principal, user.password, "-f")
+    assert "Flags: F" not in kerberos.tickets(cache), "a sensitive account's ticket is forwardable"
+
+
+def _granted(kerberos: Kerberos, service: str) -> None:
+    done = kerberos.service_ticket(service)
+    assert done.returncode == 0, f"no ticket for {service}: {done.output.strip()}"
+
+
+def _service(bench: Bench) -> Account:
+    """An account with an SPN and AES keys."""
+    account = bench.account()
+    bench.admin.set(
+        account.dn,
+        servicePrincipalName=[f"galaxy/{account.name}.{bench.target.dns_domain}"],
+        **{"msDS-SupportedEncryptionTypes": "24"},
+    )
+    return account
+
+
+def _accepted_attributes(cache: str, keytab: str, service: Account) -> list[str]:
+    """Play client and service with each other; what the service learns of the client (RFC 6680)."""
+    name = gssapi.Name(service.principal, gssapi.NameType.kerberos_principal)
+    client = gssapi.SecurityContext(
+        name=name,
+        mech=gssapi.MechType.kerberos,
+        creds=gssapi.Credentials(usage="initiate", store={"ccache": f"FILE:{cache}"}),
+        usage="initiate",
+    )
+    server = gssapi.SecurityContext(
+        creds=gssapi.Credentials(usage="accept", store={"keytab": keytab}), usage="accept"
+    )
+    server.step(client.step())
+    peer = server.initiator_name
+    return [attribute.decode(errors="replace") for attribute in peer.attributes]

@@ -1,0 +1,130 @@
+"""Setting and changing passwords over LDAP."""
+
+import secrets
+
+import ldap3
+
+from verify.bench import Account, Bench
+from verify.check import check
+from verify.clients.kerberos import Kerberos
+from verify.clients.ldap import Ldap, Session, refused
+
+_INVALID_CREDENTIALS = 49
+_CONSTRAINT = 19
+_UNWILLING = 53
+
+
+def _encoded(password: str) -> bytes:
+    """A value of unicodePwd: in quotes, UTF-16-LE (MS-ADTS 3.1.1.3.1.5.1)."""
+    return f'"{password}"'.encode("utf-16-le")
+
+
+def _fresh() -> str:
+    return f"Bb2-{secrets.token_urlsafe(12)}"
+
+
+def _change(session: Session, user: Account, new: str) -> None:
+    """What a user does: the old password is deleted and the new one added, in one operation."""
+    # A password of today is too young to be changed, unless it must be.
+    session.set(user.dn, pwdLastSet="0")
+    changes = {"unicodePwd": (ldap3.MODIFY_DELETE, [_encoded(user.password)])}
+    session.connection.modify(
+        user.dn,
+        {"unicodePwd": [changes["unicodePwd"], (ldap3.MODIFY_ADD, [_encoded(new)])]},
+    )
+    session.require("change unicodePwd")
+
+
+@check("ldap.password-reset", loses="administrators could not give people a new password")
+def test_reset_over_tls(ldap: Ldap, kerberos: Kerberos, bench: Bench) -> None:
+    user, new = bench.account(), _fresh()
+    bench.admin.set(user.dn, unicodePwd=_encoded(new))
+    assert ldap.simple(user.principal, new).sid() == user.sid, "the new password belongs to somebody else"
+    # A simple bind takes the old password for another hour (smb.conf: old password allowed period).
+    old = kerberos.try_kinit(user.principal, user.password)
+    assert "Password incorrect" in old.output, f"the KDC on the old password: {old.output.strip()}"
+
+
+@check("ldap.password-unencrypted", loses="new passwords could be sent readable over the network")
+def test_reset_without_encryption(ldap: Ldap, bench: Bench) -> None:
+    user, new = bench.account(), _fresh()
+    session = ldap.gssapi(layer="sign")
+    if bench.target.since("4.19"):
+        with refused(_UNWILLING, saying="encrypted connection"):
+            session.set(user.dn, unicodePwd=_encoded(new))
+        assert ldap.simple(user.principal, user.password).sid() == user.sid
+    else:
+        session.set(user.dn, unicodePwd=_encoded(new))
+        assert ldap.simple(user.principal, new).sid() == user.sid
+
+
+@check("ldap.password-change", loses="users could not change their own password")
+def test_change_with_the_old_one(ldap: Ldap, bench: Bench) -> None:
+    user, new = bench.account(), _fresh()
+    _change(bench.admin, user, new)
+    assert ldap.simple(user.principal, new).sid() == user.sid
+
+
+@check("ldap.password-change-wrong-old", loses="whoever sits at an open session could take the account")
+def test_change_with_a_wrong_old_one(ldap: Ldap, bench: Bench) -> None:
+    user = bench.account()
+    bench.admin.set(user.dn, pwdLastSet="0")
+    bench.admin.connection.modify(
+        user.dn,
+        {
+            "unicodePwd": [
+                (ldap3.MODIFY_DELETE, [_encoded(_fresh())]),
+                (ldap3.MODIFY_ADD, [_encoded(_fresh())]),
+            ]
+        },
+    )
+    with refused(_CONSTRAINT, saying="00000056"):
+        bench.admin.require("change unicodePwd")
+    bench.admin.set(user.dn, pwdLastSet="-1")
+    assert ldap.simple(user.principal, user.password).sid() == user.sid
+
+
+@check("ldap.password-history", loses="users could go back to a password that leaked")
+def test_history(bench: Bench) -> None:
+    user = bench.account()
+    with refused(_CONSTRAINT, saying="0000052D"):
+        _change(bench.admin, user, user.password)
+
+
+@check("ldap.password-complexity", loses="passwords like 'password' would be taken")
+def test_complexity(bench: Bench) -> None:
+    user = bench.account()
+    for weak in ("alllowercaseletters", "Aa1-"):
+        with refused(_CONSTRAINT, saying="0000052D"):
+            bench.admin.set(user.dn, unicodePwd=_encoded(weak))
+
+
+@check("ldap.must-change", loses="a first password would stay for ever")
+def test_must_change_password(ldap: Ldap, bench: Bench) -> None:
+    user = bench.account(pwdLastSet="0")
+    with refused(_INVALID_CREDENTIALS, saying="data 773"):
+        ldap.simple(user.principal, user.password)
+
+
+@check("ldap.account-expired", loses="people whose contract ended could still log in")
+def test_expired_account(ldap: Ldap, bench: Bench) -> None:
+    # 100-nanosecond steps since 1601: the second of January 1601.
+    user = bench.account(accountExpires="864000000000")
+    with refused(_INVALID_CREDENTIALS, saying="data 701"):
+        ldap.simple(user.principal, user.password)
+
+
+@check(
+    "ldap.lockout", loses="passwords could be guessed without end, and stricter rules for some would not hold"
+)
+def test_lockout_by_fine_grained_policy(ldap: Ldap, bench: Bench) -> None:
+    user = bench.account()
+    bench.password_policy(user.dn, threshold=2)
+    assert ldap.simple(user.principal, user.password).sid() == user.sid
+    for _attempt in range(2):
+        with refused(_INVALID_CREDENTIALS):
+            ldap.simple(user.principal, user.password + "x")
+    with refused(_INVALID_CREDENTIALS, saying="data 775"):
+        ldap.simple(user.principal, user.password)
+    bench.admin.set(user.dn, lockoutTime="0")
+    assert ldap.simple(user.principal, user.password).sid() == user.sid, "unlocked, and still locked out"
