@@ -10,6 +10,9 @@ from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
 
 RUN_FILE = "run.json"
+# What was to be run (node id -> what its result would be called), and how the workers spent their time.
+PLAN_FILE = "plan.json"
+TIMING_FILE = "timing.json"
 
 
 class ImageUnderTest(BaseModel):

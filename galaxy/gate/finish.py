@@ -1,0 +1,83 @@
+"""The end of a run: what never ran is blocked, the numbers are counted, the verdicts are written."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from galaxy.gate.junit import write_junit
+from galaxy.gate.policy import STEP_AREA, Policy
+from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results, write_results
+from galaxy.gate.run import PLAN_FILE, TIMING_FILE, RunInfo
+from galaxy.gate.summary import Summary, summarise
+from galaxy.host.errors import InputError
+
+
+def planned(folder: Path) -> tuple[Mapping[str, str], ...]:
+    """What was to be run, in order: the `id`, `area`, `cell` and `checkpoint` of each item."""
+    file = folder / PLAN_FILE
+    return tuple(json.loads(file.read_text(encoding="utf-8")).values()) if file.exists() else ()
+
+
+def finish(folder: Path, policy: Policy, *, seconds: float) -> Summary:
+    """Complete a run's folder: every planned item is in results.jsonl, summary.json and junit.xml are there.
+
+    `seconds` is the run's wall time.
+    """
+    run = RunInfo.read(folder)
+    items = tuple(_completed(folder))
+    write_results(folder, items)
+    summary = summarise(run, items, policy, seconds=seconds, figures=_overhead(folder, items))
+    summary.write(folder)
+    write_junit(folder, items)
+    return summary
+
+
+def _completed(folder: Path) -> Iterator[ItemResult]:
+    """The results, each item once, and a blocked one for each planned item that has none."""
+    seen: set[tuple[str, str, str]] = set()
+    file = folder / RESULTS_FILE
+    for item in read_results(file) if file.exists() else ():
+        if (item.id, item.cell, item.checkpoint) not in seen:
+            seen.add((item.id, item.cell, item.checkpoint))
+            yield item
+    for told in planned(folder):
+        if (told["id"], told["cell"], told["checkpoint"]) not in seen:
+            yield ItemResult(
+                id=told["id"],
+                area=told["area"],
+                cell=told["cell"],
+                checkpoint=told["checkpoint"],
+                outcome=Outcome.BLOCKED,
+                seconds=0.0,
+                message="the run ended before it came to this",
+            )
+
+
+def _overhead(folder: Path, items: tuple[ItemResult, ...]) -> dict[str, float]:
+    """Where the workers' time went: in steps (Samba), in checks, and between them; the share is of their sum."""
+    file = folder / TIMING_FILE
+    if not file.exists():
+        return {}
+    paces = json.loads(file.read_text(encoding="utf-8")).values()
+    total = sum(pace["until"] for pace in paces)
+    busy = sum(pace["busy"] for pace in paces)
+    if total <= 0:
+        return {}
+    steps = sum(item.seconds for item in items if item.area == STEP_AREA)
+    return {
+        "workers_s": total,
+        "steps_s": steps,
+        "checks_s": busy - steps,
+        "overhead_s": total - busy,
+        "overhead_share": (total - busy) / total,
+    }
+
+
+def read_summary(folder: Path) -> Summary:
+    """A run's summary.json; InputError when the folder has none."""
+    try:
+        return Summary.model_validate_json((folder / "summary.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} has no summary of a run: {error}", "Name a finished run's folder."
+        ) from None

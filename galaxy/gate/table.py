@@ -1,0 +1,54 @@
+"""The table at the end of a run: images by areas, and what each image's verdict is."""
+
+from collections.abc import Iterator, Sequence
+
+from galaxy.gate.policy import STEP_AREA
+from galaxy.gate.results import ItemResult, Outcome
+from galaxy.gate.run import RunInfo, refs_of
+from galaxy.gate.summary import Summary, count
+
+_REASONS = 5
+HEADERS = ("image", "area", "passed", "failed", "known", "blocked", "n/a", "seconds")
+
+
+def area_rows(run: RunInfo, items: Sequence[ItemResult]) -> Iterator[tuple[str, ...]]:
+    """A row for each image and area, steps first, then a row of sums."""
+    for image in run.images:
+        own = [item for item in items if image.ref in refs_of(item.cell)]
+        areas = sorted({item.area for item in own}, key=lambda area: (area != STEP_AREA, area))
+        for number, area in enumerate(areas):
+            yield _row(image.ref if number == 0 else "", area, [item for item in own if item.area == area])
+        yield _row("", "all", own)
+
+
+def _row(image: str, area: str, items: Sequence[ItemResult]) -> tuple[str, ...]:
+    counts = count(items)
+    order = (Outcome.PASSED, Outcome.FAILED, Outcome.KNOWN, Outcome.BLOCKED, Outcome.NOT_APPLICABLE)
+    numbers = (str(counts[outcome]) if counts[outcome] else "-" for outcome in order)
+    return (image, area, *numbers, f"{sum(item.seconds for item in items):.1f}")
+
+
+def trouble_lines(items: Sequence[ItemResult]) -> Iterator[str]:
+    """A line for every failure and known failure; blocked items once a cell, with the reason of the first."""
+    for item in items:
+        if item.outcome in (Outcome.FAILED, Outcome.KNOWN):
+            first = item.message.partition("\n")[0]
+            yield f"{item.outcome.value}: {item.id} in {item.cell} at {item.checkpoint}: {first}"
+    blocked: dict[str, list[ItemResult]] = {}
+    for item in items:
+        if item.outcome is Outcome.BLOCKED:
+            blocked.setdefault(item.cell, []).append(item)
+    for cell, lost in blocked.items():
+        yield f"blocked: {len(lost)} items of {cell}: {lost[0].message}"
+
+
+def verdict_lines(summary: Summary) -> Iterator[str]:
+    """A line for each image, and below it the reasons against it."""
+    for ref, verdict in summary.verdicts.items():
+        if verdict.passed:
+            yield f"{ref}: production-ready by the policy {summary.policy}"
+            continue
+        yield f"{ref}: not certified by the policy {summary.policy}"
+        yield from (f"  {reason}" for reason in verdict.reasons[:_REASONS])
+        if len(verdict.reasons) > _REASONS:
+            yield f"  and {len(verdict.reasons) - _REASONS} more reasons (summary.json)"

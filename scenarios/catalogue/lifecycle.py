@@ -1,0 +1,101 @@
+"""A server's life: made, started, stopped, started, restarted, killed, started, a worker killed.
+
+After each start everything that was written before must be there, and a SIGKILL must lose no acknowledged
+write.
+"""
+
+from collections.abc import Mapping
+
+from galaxy.server.lifecycle import kill, restart, start, status, stop
+from galaxy.server.ready import Readiness
+from scenarios.engine import Scenario, Step
+from scenarios.victims import kill_worker, wait_for_worker
+from scenarios.witness import require_kept, write_account, writing
+from scenarios.world import World
+
+Figures = Mapping[str, float]
+
+
+def _create(world: World) -> Figures:
+    world.create("dc1", world.images[0])
+    assert status(world.dc).state == "stopped"
+    return {}
+
+
+def _start(world: World) -> Figures:
+    """Start, find everything again, and write something more."""
+    ready = start(world.dc, world.settings)
+    return _settled(world, ready)
+
+
+def _restart(world: World) -> Figures:
+    before = status(world.dc).pid
+    ready = restart(world.dc, world.settings)
+    assert status(world.dc).pid != before, "the same processes as before the restart"
+    return _settled(world, ready)
+
+
+def _stop(world: World) -> Figures:
+    seconds = stop(world.dc, world.settings)
+    state = status(world.dc)
+    assert (state.state, state.processes) == ("stopped", 0), f"after the stop it is {state}"
+    return {"stop_s": seconds}
+
+
+def _kill_all(world: World) -> Figures:
+    """SIGKILL in the middle of writes; the client sees it end."""
+    before = len(world.written)
+    with writing(world):
+        kill(world.dc)
+    state = status(world.dc)
+    assert state.state == "ended", f"after SIGKILL it is {state}"
+    return {"writes_acknowledged": len(world.written) - before}
+
+
+def _kill_worker(world: World) -> Figures:
+    """SIGKILL the process that serves LDAP and the one that serves Kerberos; both must come back by themselves."""
+    parent = status(world.dc).pid
+    ldap, kdc = kill_worker(world, "ldap"), kill_worker(world, "kdc")
+    figures = {
+        "ldap_back_s": wait_for_worker(world, "ldap", ldap),
+        "kdc_back_s": wait_for_worker(world, "kdc", kdc),
+    }
+    assert status(world.dc).pid == parent, "the whole server was restarted"
+    require_kept(world)
+    write_account(world)
+    return figures
+
+
+def _remove(world: World) -> Figures:
+    world.remove("dc1")
+    return {}
+
+
+def _settled(world: World, ready: Readiness) -> Figures:
+    """The server is up: everything written is there, and it takes something new."""
+    require_kept(world)
+    write_account(world)
+    return {
+        "ready_s": ready.all,
+        "ldap_s": ready.ldap,
+        "smb_s": ready.smb,
+        "kerberos_s": ready.kerberos,
+        "dns_s": ready.dns,
+    }
+
+
+LIFECYCLE = Scenario(
+    name="lifecycle",
+    weight=120,
+    steps=(
+        Step(name="create", act=_create),
+        Step(name="start", act=_start, checkpoint="started"),
+        Step(name="stop", act=_stop),
+        Step(name="start-again", act=_start, checkpoint="stopped-started"),
+        Step(name="restart", act=_restart, checkpoint="restarted"),
+        Step(name="kill-all", act=_kill_all),
+        Step(name="start-after-kill", act=_start, checkpoint="killed"),
+        Step(name="kill-worker", act=_kill_worker, checkpoint="worker-killed"),
+        Step(name="remove", act=_remove),
+    ),
+)

@@ -1,0 +1,98 @@
+"""What the steps of a cell act on, and the server that the checks look at."""
+
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from galaxy.host.process import Completed, run
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.image.catalogue import Image
+from galaxy.release.version import Version
+from galaxy.server.config import NamespaceNetwork, Server
+from galaxy.server.create import CreateRequest, create
+from galaxy.server.execute import exec_
+from galaxy.server.lifecycle import remove
+from scenarios.lab import DOMAIN, REALM, SERVERS, Lab
+from verify.target import Shell, Target, read_password
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """A cell's lab, images and servers; `stack` takes down what the cell has made.
+
+    `written` is what steps put into the domain and must find again: DNs, with the password of those that have
+    one. `evidence` is where the logs and state of what failed go.
+    """
+
+    store: Store
+    settings: Settings
+    lab: Lab
+    images: tuple[Image, ...]
+    evidence: Path
+    stack: ExitStack
+    servers: dict[str, Server] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dc(self) -> Server:
+        """The cell's first server."""
+        return self.servers["dc1"]
+
+    def create(self, hostname: str, image: Image) -> Server:
+        """Provision a server of the lab's domain, from a template where there is one; it is not started."""
+        path = self.stack.enter_context(self.lab.connected(hostname))
+        name = f"{self.lab.name}-{hostname}"
+        self.stack.enter_context(self.lab.entry.temporarily("server", f"{self.store.root}:{name}"))
+        request = CreateRequest(
+            name=name,
+            image=image.id,
+            realm=REALM,
+            domain=DOMAIN,
+            hostname=hostname,
+            address=SERVERS[hostname],
+            network=NamespaceNetwork(path=path),
+        )
+        self.servers[hostname] = create(self.store, self.settings, request, template_ok=True)
+        return self.servers[hostname]
+
+    def remove(self, hostname: str) -> None:
+        """Stop and remove a server with its state; nothing of it is left."""
+        server = self.servers.pop(hostname)
+        remove(server, self.settings, force=True)
+        assert not server.folder.exists(), f"{server.folder} is still there"
+
+    def target(self) -> Target:
+        """The first server, as the checks take it."""
+        server = self.dc
+        return Target(
+            address=server.config.address,
+            fqdn=server.config.fqdn,
+            realm=server.config.realm,
+            domain=server.config.domain,
+            base_dn=server.config.base_dn,
+            admin_user="Administrator",
+            password=read_password(server.secrets / "admin-password"),
+            version=Version.parse(self.images[0].version),
+            shell=_shell(server),
+            log_folder=server.log,
+        )
+
+    def keep_evidence(self, *, state: bool) -> None:
+        """Copy every server's logs, and with `state` all it holds, to where people look after a failure."""
+        self.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for hostname, server in self.servers.items():
+            kept = self.evidence / hostname
+            if state and server.folder.exists():
+                shutil.rmtree(kept, ignore_errors=True)
+                run(["cp", "--archive", "--sparse=always", server.folder, kept], timeout=120)
+            elif server.log.exists() and not kept.exists():
+                shutil.copytree(server.log, kept / "log", symlinks=True)
+
+
+def _shell(server: Server) -> Shell:
+    def shell(*argv: str, stdin: str | None = None, timeout: float = 60.0, check: bool = False) -> Completed:
+        return exec_(server, argv, stdin=stdin, timeout=timeout, check=check)
+
+    return shell
