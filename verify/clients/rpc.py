@@ -68,7 +68,6 @@ def over_pipe(
         username=who.user,
         password=who.password,
         domain=target.domain if who.user else "",
-        remote_name=target.address,
     )
     with _bound(how, interface, level) as call:
         yield call
@@ -76,34 +75,58 @@ def over_pipe(
 
 @contextmanager
 def over_tcp(
-    target: Target, interface: bytes, *, caller: Caller | None = None, level: int | None = SEALED
+    target: Target,
+    interface: bytes,
+    *,
+    caller: Caller | None = None,
+    level: int | None = SEALED,
+    prepare: Callable[[Any], None] = lambda _call: None,
 ) -> Iterator[Any]:
-    """A bound interface on the port that the endpoint mapper names."""
+    """A bound interface on the port that the endpoint mapper names; `prepare` sees it before the bind."""
     who = caller or admin(target)
     how = transport.DCERPCTransportFactory(endpoint(target, interface))
     how.set_connect_timeout(_PATIENCE)
-    how.set_credentials(who.user, who.password, target.domain)
-    with _bound(how, interface, level) as call:
+    if who.user:
+        how.set_credentials(who.user, who.password, target.domain)
+    with _bound(how, interface, level, prepare) as call:
         yield call
 
 
 @contextmanager
-def _bound(how: Any, interface: bytes, level: int | None) -> Iterator[Any]:
+def _bound(
+    how: Any, interface: bytes, level: int | None, prepare: Callable[[Any], None] = lambda _call: None
+) -> Iterator[Any]:
     call = how.get_dce_rpc()
     if level is not None:
         call.set_auth_level(level)
-    call.connect()
+    prepare(call)
     try:
+        call.connect()
         call.bind(interface)
         yield call
     finally:
         with suppress(Exception):  # a server that refused may have hung up already
             call.disconnect()
+        _hang_up(how)
+
+
+def _hang_up(how: Any) -> None:
+    """Close the socket, which impacket forgets when a logon or a bind is refused."""
+    smb = how.get_smb_connection() if hasattr(how, "get_smb_connection") else None
+    if isinstance(smb, SMBConnection):
+        smb.close()
 
 
 def endpoint(target: Target, interface: bytes) -> str:
     """The string binding `ncacn_ip_tcp:ADDRESS[PORT]` of an interface, by the endpoint mapper."""
-    return str(epm.hept_map(target.address, interface, protocol="ncacn_ip_tcp"))
+    how = transport.DCERPCTransportFactory(f"ncacn_ip_tcp:{target.address}[135]")
+    how.set_connect_timeout(_PATIENCE)
+    mapper = how.get_dce_rpc()
+    mapper.connect()
+    try:  # hept_map binds by itself
+        return str(epm.hept_map(target.address, interface, protocol="ncacn_ip_tcp", dce=mapper))
+    finally:
+        mapper.disconnect()
 
 
 def anonymous_smb(target: Target, act: Callable[[SMBConnection], object]) -> str:
