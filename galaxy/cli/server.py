@@ -8,7 +8,6 @@ import typer
 
 from galaxy.cli.render import need_root, print_json, ready_store, table
 from galaxy.cli.serverview import describe, print_logs, print_status
-from galaxy.host.progress import step
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
@@ -75,8 +74,7 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
         from galaxy.gate.policy import load_policy  # noqa: PLC0415
 
         require_certificate(store, chosen, load_policy())
-    with step(f"making the domain {realm.upper()}"):
-        server = create_server(store, load_settings(), request)
+    server = create_server(store, load_settings(), request)
     config = server.config
     print(
         f"{name}: {config.fqdn} at {config.address}, domain {config.realm} ({config.domain}), image {chosen.ref}"

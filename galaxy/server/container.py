@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import resource
 import shutil
 from pathlib import Path
@@ -67,12 +68,19 @@ def launch(server: Server, bundle: Path) -> int:
     with background(argv, log=console) as process:
         code = process.wait(timeout=_LAUNCH_SECONDS)
     if code != 0:
-        said = console.read_bytes()[offset:].decode(errors="replace").strip().splitlines()
+        said = runtime_words(console.read_bytes()[offset:].decode(errors="replace"))
         raise ServerError(
-            f"{server.name} could not be started: {said[-1] if said else f'{argv[0]} ended with {code}'}",
+            f"{server.name} could not be started: {said or f'{argv[0]} ended with {code}'}",
             "Look whether this host can run servers: galaxy doctor",
         )
     return int(pid_file.read_text(encoding="utf-8"))
+
+
+def runtime_words(output: str) -> str:
+    """What the runtime says of why it could not do it, without its log's dressing; '' when it says nothing."""
+    lines = output.strip().splitlines()
+    found = re.search(r'level=(?:error|fatal) msg="(.*)"$', lines[-1]) if lines else None
+    return found[1].replace('\\"', '"') if found else (lines[-1] if lines else "")
 
 
 def run_once(server: Server, bundle: Path, stdin: str, timeout: float) -> Completed:

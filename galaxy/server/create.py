@@ -10,6 +10,7 @@ from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
+from galaxy.host.progress import step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import names
@@ -103,7 +104,8 @@ def make(
 def _fill(settings: Settings, server: Server, password: str | None) -> None:
     word = password if password is not None else random_password()
     (server.etc / "smb.conf").write_text(smb_conf(server.config), encoding="utf-8")
-    provision(server, word, settings.provision_timeout)
+    with step(f"making the domain {server.config.realm}"):
+        provision(server, word, settings.provision_timeout)
     write_certificate(server)
     write_atomic(server.secrets / "admin-password", word + "\n", 0o600)
 
@@ -141,6 +143,7 @@ def _address(request: CreateRequest, taken: tuple[ServerConfig, ...]) -> str:
         case HostNetwork() as network:
             address = names.ipv4(request.address or default_address(network, taken))
             require_on_host(address)
+            _require_own(address, taken)
             require_free(address)
         case PrivateNetwork() as network:
             address = names.ipv4(request.address or default_address(network, taken))
@@ -150,6 +153,15 @@ def _address(request: CreateRequest, taken: tuple[ServerConfig, ...]) -> str:
                 raise InputError("a server in a given network namespace needs its address", "Give it.")
             address = names.ipv4(request.address)
     return address
+
+
+def _require_own(address: str, taken: tuple[ServerConfig, ...]) -> None:
+    for config in taken:
+        if config.address == address and isinstance(config.network, HostNetwork):
+            raise InputError(
+                f"{address} is the address of the server {config.name}",
+                "Give another one with --address, or take --network private.",
+            )
 
 
 def _forwarders(request: CreateRequest, address: str) -> tuple[str, ...]:

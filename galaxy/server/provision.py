@@ -12,7 +12,7 @@ import string
 from galaxy.host.errors import InputError, ServerError
 from galaxy.host.process import Completed
 from galaxy.server.config import Server
-from galaxy.server.container import run_once, sandbox, write_bundle
+from galaxy.server.container import run_once, runtime_words, sandbox, write_bundle
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
 
@@ -78,7 +78,8 @@ def _words(server: Server) -> list[str]:
 def _refusal(server: Server, done: Completed) -> InputError | ServerError:
     lines = [line.strip() for line in done.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
-    reason = _NOISE.sub("", (errors or lines or [f"samba-tool ended with {done.returncode}"])[-1])
+    last = (errors or lines or [f"samba-tool ended with {done.returncode}"])[-1]
+    reason = _NOISE.sub("", runtime_words(last))
     if "password" in reason.lower():
         return InputError(
             f"the domain refuses the administrator password: {reason}",
