@@ -1,20 +1,20 @@
-"""Network namespaces, bridges and veth pairs, through pyroute2, which is imported only when one is made.
+"""Network namespaces, bridges and veth pairs; pyroute2, which speaks to the kernel, is imported only when needed.
 
 Whoever makes something writes it into the journal first: the kinds are `netns` (a name), `link` (an interface
 name) and `bridge` (an interface name; removed only once nothing is connected to it).
 """
 
 import ctypes
-import errno
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from galaxy.host.errors import HostError
-from galaxy.host.journal import undoes
+from galaxy.host.errors import CommandError, HostError
+from galaxy.host.journal import mount_points, undoes
+from galaxy.host.process import run
 
 FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
@@ -48,34 +48,32 @@ def inside_network(path: Path) -> Iterator[None]:
 
 
 def add_namespace(name: str) -> Path:
-    """Make a network namespace with lo up; returns its path. HostError when the kernel refuses."""
-    from pyroute2 import netns  # noqa: PLC0415 - 0.1 s that most commands need not pay
+    """Make a network namespace with lo up; returns its path. HostError when the kernel refuses.
 
+    By ip(8): pyroute2 forks this process for it and ends the copy with SIGTERM, which our handlers would take for
+    the user's and unwind everything.
+    """
     try:
-        netns.create(name)
-    except OSError as error:
-        if error.errno == errno.EEXIST:
-            raise HostError(
-                f"there is a network namespace {name} already", f"Remove it: ip netns del {name}"
-            ) from None
+        run(["ip", "netns", "add", name])
+        run(["ip", "-netns", name, "link", "set", "lo", "up"])
+    except CommandError as error:
         raise HostError(
-            f"cannot make a network namespace: {error.strerror}",
-            "Run as root, on a kernel with CONFIG_NET_NS.",
-        ) from error
-    with _links(name) as links:
-        links.link("set", index=1, state="up")
+            f"cannot make the network namespace {name}: {error.output.strip()}",
+            "Run as root, on a kernel with CONFIG_NET_NS: galaxy doctor",
+        ) from None
     return path_of(name)
 
 
 @undoes("netns")
 def remove_namespace(name: str) -> None:
-    """Remove a network namespace; its end of a veth pair goes with it, and so does the other."""
-    if not path_of(name).exists():
-        return
-    from pyroute2 import netns  # noqa: PLC0415 - as above
+    """Remove a network namespace; its end of a veth pair goes with it, and so does the other.
 
-    with suppress(FileNotFoundError):
-        netns.remove(name)
+    Of one that was made in a mount namespace that is gone, only the name is left.
+    """
+    path = path_of(name)
+    if str(path) in mount_points():
+        run(["umount", "--lazy", path])
+    path.unlink(missing_ok=True)
 
 
 def add_bridge(name: str, namespace: str | None = None) -> None:
@@ -111,8 +109,8 @@ def add_veth(
     name: str, *, peer: str, into: str, namespace: str | None = None, bridge: str | None = None
 ) -> None:
     """Make a veth pair: `name` in `namespace` (None: this one), up and on `bridge`; `peer` in `into`, up."""
-    with _links(namespace) as links:
-        links.link("add", ifname=name, kind="veth", peer={"ifname": peer, "net_ns_fd": into})
+    with _links(namespace) as links, path_of(into).open("rb") as handle:
+        links.link("add", ifname=name, kind="veth", peer={"ifname": peer, "net_ns_fd": handle.fileno()})
         index = _index(links, name)
         if bridge is not None:
             links.link("set", index=index, master=_index(links, bridge))
@@ -135,10 +133,13 @@ def add_default_route(gateway: str, namespace: str) -> None:
 
 @contextmanager
 def _links(namespace: str | None) -> Iterator[Any]:
-    from pyroute2 import IPRoute  # noqa: PLC0415 - as above
+    from pyroute2 import IPRoute  # noqa: PLC0415 - 0.1 s that most commands need not pay
 
-    with IPRoute(netns=namespace, flags=0) if namespace else IPRoute() as links:
-        yield links
+    # Its own `netns=` forks, as above; a socket stays in the namespace that it was made in.
+    with ExitStack() as stack:
+        if namespace is not None:
+            stack.enter_context(inside_network(path_of(namespace)))
+        yield stack.enter_context(IPRoute())
 
 
 def _index(links: Any, name: str) -> int:
