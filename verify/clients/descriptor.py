@@ -3,19 +3,24 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 _SELF_RELATIVE, _DACL_PRESENT, _DACL_PROTECTED = 0x8000, 0x0004, 0x1000
-_ALLOWED = 0
+_ALLOWED, _DENIED, _OBJECT, _WITH_TYPE = 0, 1, 5, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Ace:
-    """Somebody's rights: `kind` 0 allows, 1 denies; `flags` say what inherits it."""
+    """Somebody's rights: `kind` 0 allows, 1 denies; `flags` say what inherits it.
+
+    With `right`, the GUID of an extended right or a property, it is an object-specific entry (MS-DTYP 2.4.4.3).
+    """
 
     sid: str
     mask: int
     kind: int = _ALLOWED
     flags: int = 0
+    right: str = ""
 
 
 def sid_text(raw: bytes) -> str:
@@ -35,28 +40,41 @@ def sid_bytes(text: str) -> bytes:
 def descriptor(aces: Sequence[Ace]) -> bytes:
     """A descriptor with only these rights, which inherits none."""
     packed = b"".join(_packed(ace) for ace in aces)
-    dacl = struct.pack("<BBHHH", 2, 0, 8 + len(packed), len(aces), 0) + packed
+    revision = 4 if any(ace.right for ace in aces) else 2
+    dacl = struct.pack("<BBHHH", revision, 0, 8 + len(packed), len(aces), 0) + packed
     control = _SELF_RELATIVE | _DACL_PRESENT | _DACL_PROTECTED
     return struct.pack("<BBHIIII", 1, 0, control, 0, 0, 0, 20) + dacl
 
 
 def dacl_of(raw: bytes) -> list[Ace]:
-    """The rights in a descriptor, in its order; object-specific entries are left out."""
+    """The rights in a descriptor, in its order; entries for inherited object types are left out."""
     start = struct.unpack_from("<I", raw, 16)[0]
     if start == 0:
         return []
     count = struct.unpack_from("<H", raw, start + 4)[0]
     found, position = [], start + 8
     for _ in range(count):
-        kind, flags, size, mask = struct.unpack_from("<BBHI", raw, position)
-        if kind in (0, 1):
-            found.append(
-                Ace(sid=sid_text(raw[position + 8 : position + size]), mask=mask, kind=kind, flags=flags)
-            )
+        size = struct.unpack_from("<H", raw, position + 2)[0]
+        ace = _unpacked(raw[position : position + size])
+        found += [ace] if ace is not None else []
         position += size
     return found
 
 
+def _unpacked(raw: bytes) -> Ace | None:
+    kind, flags, _size, mask = struct.unpack_from("<BBHI", raw, 0)
+    if kind in (_ALLOWED, _DENIED):
+        return Ace(sid=sid_text(raw[8:]), mask=mask, kind=kind, flags=flags)
+    if kind in (_ALLOWED + _OBJECT, _DENIED + _OBJECT) and raw[8] == _WITH_TYPE:
+        right = str(UUID(bytes_le=raw[12:28]))
+        return Ace(sid=sid_text(raw[28:]), mask=mask, kind=kind - _OBJECT, flags=flags, right=right)
+    return None
+
+
 def _packed(ace: Ace) -> bytes:
-    sid = sid_bytes(ace.sid)
-    return struct.pack("<BBHI", ace.kind, ace.flags, 8 + len(sid), ace.mask) + sid
+    who = sid_bytes(ace.sid)
+    if ace.right:
+        what = struct.pack("<I", _WITH_TYPE) + UUID(ace.right).bytes_le
+        head = struct.pack("<BBHI", ace.kind + _OBJECT, ace.flags, 8 + len(what) + len(who), ace.mask)
+        return head + what + who
+    return struct.pack("<BBHI", ace.kind, ace.flags, 8 + len(who), ace.mask) + who
