@@ -1,14 +1,18 @@
 """MIT Kerberos's own programs, with a configuration that knows only the target's KDC."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+
+import krb5
 
 from galaxy.host.errors import CommandError
 from galaxy.host.process import Completed, run
 from verify.target import Target
 
-# TCP first, for a PAC does not fit into a datagram anyway and a lost one would cost a second.
+# TCP first, for a PAC does not fit into a datagram anyway and a lost one would cost a second. Clocks are taken as
+# they are, so that a server with a wrong one shows.
 _CONFIG = """\
 [libdefaults]
   default_realm = {realm}
@@ -16,6 +20,7 @@ _CONFIG = """\
   dns_lookup_realm = false
   dns_canonicalize_hostname = false
   rdns = false
+  kdc_timesync = 0
   udp_preference_limit = {udp_limit}
   {more}
 [realms]
@@ -104,6 +109,21 @@ class Kerberos:
     def kpasswd(self, principal: str, old: str, new: str) -> Completed:
         """Change a password as its owner does."""
         return self.run("kpasswd", principal, stdin=f"{old}\n{new}\n{new}\n")
+
+    def refusal_at(self, principal: str, password: str, offset: int) -> int:
+        """Ask for a TGT with a clock that is `offset` seconds ahead; libkrb5's error code, 0 for a ticket."""
+        context = krb5.init_context()
+        krb5.set_real_time(context, int(time.time()) + offset, 0)
+        try:
+            krb5.get_init_creds_password(
+                context,
+                krb5.parse_name_flags(context, principal.encode()),
+                krb5.get_init_creds_opt_alloc(context),
+                password=password.encode(),
+            )
+        except krb5.Krb5Error as error:
+            return int(error.err_code)
+        return 0
 
     def tickets(self, cache: str) -> str:
         """What klist says of a cache, with enctypes and flags."""

@@ -152,7 +152,16 @@ class Session:
     def subscribe(self, dn: str) -> None:
         """Ask to be told of changes of an object (MS-ADTS 3.1.1.3.4.1.9); `next_change` waits for them."""
         request = search_operation(
-            dn, "(objectClass=*)", ldap3.BASE, ldap3.DEREF_NEVER, ["*"], 0, 0, False, False, False
+            dn,
+            "(objectClass=*)",
+            ldap3.BASE,
+            ldap3.DEREF_NEVER,
+            ["*"],
+            0,
+            0,
+            types_only=False,
+            auto_escape=False,
+            auto_encode=False,
         )
         self.connection.send("searchRequest", request, [NOTIFICATION])
 

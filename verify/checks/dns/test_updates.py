@@ -1,0 +1,86 @@
+"""Changing records: clients register themselves, and only they."""
+
+import dns.update
+
+from verify.bench import Bench, unique
+from verify.check import check
+from verify.clients.dns import Dns, rcode
+from verify.clients.kerberos import Kerberos
+from verify.target import Shell, Target
+
+
+@check("dns.update-unsigned", loses="anybody on the network could redirect any name")
+def test_unsigned_update_refused(dns: Dns) -> None:
+    name = unique("gd")
+    answer = dns.send(_update(dns, name), tcp=True)
+    assert rcode(answer) == "REFUSED", f"an unsigned update got {rcode(answer)}, expected REFUSED"
+    assert dns.texts(f"{name}.{dns.zone}", "A") == [], "refused, and made all the same"
+
+
+def _update(dns_client: Dns, name: str) -> dns.update.UpdateMessage:
+    update = dns.update.UpdateMessage(dns_client.zone)
+    update.add(name, 60, "A", "192.0.2.7")
+    return update
+
+
+@check("dns.update-secure", loses="computers of the domain could not register their addresses")
+def test_secure_update(dns: Dns) -> None:
+    name = f"{unique('gd')}.{dns.zone}"
+    done = dns.secure_update(f"update add {name} 60 A 192.0.2.7")
+    try:
+        found = dns.texts(name, "A")
+        assert found == ["192.0.2.7"], f"no record after a signed update, only {found}: {done.output}"
+    finally:
+        dns.secure_update(f"update delete {name} A")
+    assert dns.texts(name, "A") == [], "removed, and still there"
+
+
+@check(
+    "dns.update-signature", loses="clients that check the server's signature would take updates for failed"
+)
+def test_signed_answer(dns: Dns) -> None:
+    name = f"{unique('gd')}.{dns.zone}"
+    done = dns.secure_update(f"update add {name} 60 A 192.0.2.7", f"update delete {name} A")
+    assert done.returncode == 0, f"nsupdate does not take the server's answer: {done.output.strip()}"
+
+
+@check("dns.update-others", loses="any user could redirect the server's own name")
+def test_users_may_not_change_others_records(
+    dns: Dns, kerberos: Kerberos, bench: Bench, target: Target
+) -> None:
+    user = bench.account()
+    cache = kerberos.kinit(user.principal, user.password)
+    done = dns.secure_update(f"update add {target.fqdn} 60 A 192.0.2.66", cache=cache)
+    found = dns.texts(target.fqdn, "A")
+    assert "192.0.2.66" not in found, f"a user changed {target.fqdn}: {found}"
+    assert "update failed: " in done.output, f"expected a refusal, nsupdate said: {done.output}"
+
+
+@check("dns.update-types", loses="aliases, mail servers and texts could not be published", tier="full")
+def test_record_types(dns: Dns, target: Target) -> None:
+    name = f"{unique('gd')}.{dns.zone}"
+    records = {
+        "AAAA": "2001:db8::7",
+        "MX": f"10 {target.fqdn}.",
+        "TXT": '"galaxy verify"',
+        "SRV": f"0 100 443 {target.fqdn}.",
+    }
+    added = dns.secure_update(*(f"update add {name} 60 {kind} {data}" for kind, data in records.items()))
+    try:
+        found = {kind: dns.texts(name, kind) for kind in records}
+        assert found == {kind: [data] for kind, data in records.items()}, added.output
+    finally:
+        dns.secure_update(f"update delete {name}")
+
+
+@check("dns.tool-record", loses="administrators could not make records with samba-tool", tier="full")
+def test_record_by_samba_tool(dns: Dns, shell: Shell, target: Target) -> None:
+    name = unique("gt")
+    record = (target.address, dns.zone, name, "A", "192.0.2.8", "-P")
+    added = shell("samba-tool", "dns", "add", *record)
+    try:
+        assert added.returncode == 0, f"samba-tool dns add: {added.output}"
+        assert dns.texts(f"{name}.{dns.zone}", "A") == ["192.0.2.8"]
+    finally:
+        shell("samba-tool", "dns", "delete", *record)
+    assert dns.texts(f"{name}.{dns.zone}", "A") == [], "deleted, and still there"

@@ -1,0 +1,105 @@
+"""Whether the server itself is well: its configuration, database, processes and logs."""
+
+import json
+import re
+
+from verify.check import NotApplicable, check
+from verify.target import Shell, Target
+
+# What Samba writes when a process hits a bug, in every version (lib/util/fault.c).
+_DISASTER = re.compile(
+    r"INTERNAL ERROR|PANIC|smb_panic|dumping core|talloc: access after free|bad talloc magic"
+)
+# What a domain controller consists of, as `samba-tool processes` calls it.
+_SERVICES = {
+    "ldap_server",
+    "cldap_server",
+    "kdc_server",
+    "rpc_server",
+    "dnssrv",
+    "dreplsrv",
+    "kccsrv",
+    "winbind_server",
+}
+
+
+@check("health.testparm", loses="the server would ignore or misread its configuration")
+def test_configuration(shell: Shell) -> None:
+    done = shell("testparm", "-s")
+    assert done.returncode == 0, f"testparm: {done.output}"
+    assert "ROLE_ACTIVE_DIRECTORY_DC" in done.output, (
+        f"not a domain controller's configuration: {done.output}"
+    )
+    complaints = [
+        line for line in done.output.splitlines() if re.search(r"Unknown parameter|ERROR|Invalid", line)
+    ]
+    assert not complaints, f"testparm complains: {complaints}"
+
+
+@check("health.processes", loses="parts of the server would be missing", tier="smoke")
+def test_processes(shell: Shell) -> None:
+    done = shell("samba-tool", "processes")
+    assert done.returncode == 0, f"samba-tool processes: {done.output}"
+    missing = _SERVICES - {name for name in _SERVICES if re.search(rf"^{name}\b", done.stdout, re.MULTILINE)}
+    assert not missing, f"no process serves {sorted(missing)}:\n{done.stdout}"
+
+
+@check("health.logs", loses="crashes that clients did not notice yet would go on", tier="smoke", last=True)
+def test_logs_tell_no_disaster(target: Target) -> None:
+    if target.log_folder is None:
+        raise NotApplicable("the target's log folder is not known")
+    files = [path for path in target.log_folder.glob("log.*") if path.is_file()]
+    assert files, f"no log files in {target.log_folder}"
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if _DISASTER.search(line)
+    ]
+    assert not found, f"{len(found)} lines such as {found[:3]}"
+
+
+@check("health.cores", loses="processes that died would go unnoticed", last=True)
+def test_no_core_files(target: Target) -> None:
+    if target.log_folder is None:
+        raise NotApplicable("the target's log folder is not known")
+    cores = [str(path) for path in (target.log_folder / "cores").rglob("*") if path.is_file()]
+    assert not cores, f"core files: {cores}"
+
+
+@check("health.dns-update", loses="the server would not keep its own DNS records right")
+def test_own_dns_records(shell: Shell) -> None:
+    told = shell("testparm", "-s", "--parameter-name=dns update command", check=True)
+    command = told.stdout.split()
+    done = shell(*command, "--verbose")
+    assert done.returncode == 0, f"{' '.join(command)}: {_last_lines(done.output)}"
+    assert "No DNS updates needed" in done.output, f"records were missing: {_last_lines(done.output)}"
+
+
+@check("health.replication", loses="changes would not reach other domain controllers, or fail unnoticed")
+def test_replication_status(shell: Shell, target: Target) -> None:
+    done = shell("samba-tool", "drs", "showrepl", "--json", "-P")
+    assert done.returncode == 0, f"samba-tool drs showrepl: {_last_lines(done.output)}"
+    told = json.loads(done.stdout[done.stdout.index("{") :])
+    assert told["dsa"]["objectGUID"], "the server does not know itself"
+    failing = [
+        f"{link['NC dn']} from {link.get('DSA')}: {link['last attempt message']}"
+        for link in told["repsFrom"] + told["repsTo"]
+        if link["consecutive failures"]
+    ]
+    assert not failing, f"replication of {target.fqdn} fails: {failing}"
+
+
+@check("health.dbcheck", loses="damage in the database would grow until accounts are lost", last=True)
+def test_database(shell: Shell) -> None:
+    done = shell("samba-tool", "dbcheck", "--cross-ncs", timeout=300)
+    summary = re.search(r"Checked (\d+) objects \((\d+) errors\)", done.output)
+    assert summary is not None, f"dbcheck came to no end: {_last_lines(done.output)}"
+    objects, errors = int(summary[1]), int(summary[2])
+    assert objects > 1000, f"dbcheck saw only {objects} objects"
+    assert errors == 0, f"{errors} errors: {_last_lines(done.output, 20)}"
+    assert done.returncode == 0, f"dbcheck ended with {done.returncode}: {_last_lines(done.output)}"
+
+
+def _last_lines(text: str, count: int = 6) -> str:
+    return "\n".join(text.strip().splitlines()[-count:])
