@@ -7,6 +7,9 @@ from pathlib import Path
 _MOST_LINKS = 40
 
 
+UNMERGED = ("bin", "sbin", "lib", "lib64")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """Where a path ends inside a root (relative to it), and every symbolic link passed on the way."""
@@ -39,6 +42,14 @@ def find(root: Path, path: str) -> Found | None:
         else:
             return None
     return Found(path="/".join(here), links=tuple(links))
+
+
+def merged(path: str) -> str:
+    """A path (relative to a root) as it is where `/bin`, `/sbin` and `/lib` are links into `/usr`.
+
+    Suites before bookworm have two trees, and so has a root that was unpacked from packages; an image has one.
+    """
+    return f"usr/{path}" if path.partition("/")[0] in UNMERGED and "/" in path else path
 
 
 def matches(root: Path, pattern: str) -> list[str]:

@@ -52,7 +52,7 @@ _HELPERS = (
     *_programs(
         "lib", "*/samba/samba-dcerpcd */samba/rpcd_* */samba/samba-bgqd", "smbd starts it for RPC services"
     ),
-    Seed(pattern="usr/bin/dash", reason="/bin/sh, which Samba starts scripts with", required=True),
+    Seed(pattern="bin/dash", reason="/bin/sh, which Samba starts scripts with", required=True),
     Seed(pattern="bin/sh", reason="/bin/sh, which Samba starts scripts with", required=True),
 )
 
@@ -82,11 +82,17 @@ _DATA = (
     Seed(pattern="usr/share/samba/mdssvc/*", reason="the metadata search service reads it"),
 )
 SEEDS = (*_SERVERS, *_TOOLS, *_HELPERS, *_MODULES, *_DATA)
-# Modules that few need and that bring whole stacks of libraries, by what follows `samba/` in their path.
+# What no server of ours reads, or brings a stack of libraries that few need, by what follows `samba/` in the path.
 LEFT_OUT = {
     "vfs/ceph.so": "Ceph's client libraries are not carried",
     "vfs/ceph_new.so": "Ceph's client libraries are not carried",
     "vfs/ceph_snapshots.so": "Ceph's client libraries are not carried",
     "vfs/glusterfs.so": "Gluster's client libraries are not carried",
     "vfs/snapper.so": "D-Bus is not carried",
+    "setup/display-specifiers/DisplaySpecifiers-Win2k0.txt": "provision reads those of 2008 R2 only",
+    "setup/display-specifiers/DisplaySpecifiers-Win2k3.txt": "provision reads those of 2008 R2 only",
+    "setup/display-specifiers/DisplaySpecifiers-Win2k3R2.txt": "provision reads those of 2008 R2 only",
+    "setup/display-specifiers/DisplaySpecifiers-Win2k8.txt": "provision reads those of 2008 R2 only",
+    "setup/ad-schema/MS-AD_Schema_2K8_Attributes.txt": "no base schema of samba-tool is made of it",
+    "setup/ad-schema/MS-AD_Schema_2K8_Classes.txt": "no base schema of samba-tool is made of it",
 }

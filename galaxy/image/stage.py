@@ -9,6 +9,7 @@ from galaxy.host.process import run
 from galaxy.image.closure import Closure
 from galaxy.image.elf import read_elf
 from galaxy.image.fixed import FILES, FOLDERS, INIT, LINKS, PYTHON
+from galaxy.image.rootpath import UNMERGED, merged
 from galaxy.image.toolroom import Toolroom, in_stage
 from galaxy.image.usedpython import UsedPython, inside_script
 
@@ -26,7 +27,8 @@ class StageRequest:
 
 def make_stage(request: StageRequest) -> dict[str, str]:
     """Fill the stage; returns the reason of every path in it that is not a plain folder."""
-    reasons = {**request.closure.files, **request.closure.links}
+    taken = {**request.closure.files, **request.closure.links}
+    reasons = {merged(path): why for path, why in taken.items()}
     _copy(request)
     reasons |= _add_fixed(request.stage)
     reasons |= _add_programs(request)
@@ -43,12 +45,14 @@ def _exists(path: Path) -> bool:
 
 def _copy(request: StageRequest) -> None:
     for path in request.closure.files:
-        target = request.stage / path
+        target = request.stage / merged(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(request.root / path, target)
         target.chmod((request.root / path).stat().st_mode & 0o755)
     for path in request.closure.links:
-        target = request.stage / path
+        target = request.stage / merged(path)
+        if path in UNMERGED or target.exists():
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to((request.root / path).readlink())
 
@@ -57,8 +61,7 @@ def _add_fixed(stage: Path) -> dict[str, str]:
     reasons = {}
     for path, target in LINKS.items():
         (stage / path).parent.mkdir(parents=True, exist_ok=True)
-        if not (stage / path).is_symlink():
-            (stage / path).symlink_to(target)
+        (stage / path).symlink_to(target)
         reasons[path] = "one tree for programs and libraries, as Debian has it"
     for path, mode in FOLDERS.items():
         (stage / path).mkdir(parents=True, exist_ok=True)
@@ -87,12 +90,13 @@ def _add_programs(request: StageRequest) -> dict[str, str]:
 
 def _strip(request: StageRequest) -> None:
     tools = Toolroom(root=request.tools, stage=request.stage)
-    tools.strip([path for path in request.closure.files if read_elf(request.stage / path) is not None])
+    targets = [merged(path) for path in request.closure.files]
+    tools.strip([path for path in targets if read_elf(request.stage / path) is not None])
 
 
 def _compile_python(request: StageRequest, reasons: dict[str, str]) -> dict[str, str]:
     """Replace modules' sources by compiled ones: nothing can be compiled later in a read-only root."""
-    sources = [path for path in request.python.files if path.endswith(".py")]
+    sources = [merged(path) for path in request.python.files if path.endswith(".py")]
     listing = request.stage / "tmp/sources"
     listing.write_text("\n".join(sources), encoding="utf-8")
     _configure_loader(request)
@@ -106,7 +110,8 @@ def _compile_python(request: StageRequest, reasons: dict[str, str]) -> dict[str,
 
 def _configure_loader(request: StageRequest) -> dict[str, str]:
     conf = request.stage / "etc/ld.so.conf"
-    conf.write_text("".join(f"{folder}\n" for folder in request.closure.libdirs), encoding="utf-8")
+    folders = dict.fromkeys("/" + merged(folder.lstrip("/")) for folder in request.closure.libdirs)
+    conf.write_text("".join(f"{folder}\n" for folder in folders), encoding="utf-8")
     run(["ldconfig", "-X", "-r", request.stage])
     (request.stage / "var/cache/ldconfig/aux-cache").unlink(missing_ok=True)
     (request.stage / "var/cache/ldconfig").rmdir() if (

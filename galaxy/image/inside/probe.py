@@ -1,8 +1,10 @@
 """Runs inside a root that holds Samba: which Python files does Samba use?
 
-Imports every module of Samba and makes every samba-tool subcommand (they load each other dynamically, so a static
-search finds 2 of 29), then imports whatever Samba's own sources import inside functions, and prints what is loaded
-as JSON: {"files": {path: module}, "stdlib": path, "samba": path, "failed": {module: reason}}. Standard library only.
+Makes every samba-tool subcommand (they load each other dynamically, so a static search finds 2 of 29), imports all of
+Samba's Python sources and what they and its scripts import anywhere, also inside functions, until nothing new turns up,
+and prints what is loaded as JSON: {"files": {path: module}, "commands": number, "version": "3.13",
+"failed": {module: reason}}. Compiled modules that nothing imports (RPC interfaces, mostly) stay out. Standard library
+only.
 """
 
 import ast
@@ -11,31 +13,32 @@ import io
 import json
 import os
 import sys
-import sysconfig
 import warnings
 
 warnings.simplefilter("ignore")
 
-# Packages whose modules load each other by name, or that a script rather than a module imports. One that the release
-# does not use may be absent.
+SCRIPTS = (
+    "/usr/bin/samba-tool", "/usr/sbin/samba_dnsupdate", "/usr/sbin/samba_spnupdate", "/usr/sbin/samba_kcc",
+    "/usr/sbin/samba_upgradedns", "/usr/sbin/samba_downgrade_db", "/usr/bin/samba_downgrade_db",
+    "/usr/sbin/samba-gpupdate",
+)  # fmt: skip
+# Modules that others load by name. One that this release does not have may be absent.
 BY_NAME = (
     "markdown",
     "dns.resolver",
-    # dnspython looks a record's class up by its type's name; samba_dnsupdate reads all of these.
     "dns.rdtypes.ANY.SOA",
-    "dns.rdtypes.ANY.NS",
-    "dns.rdtypes.ANY.CNAME",
-    "dns.rdtypes.ANY.PTR",
-    "dns.rdtypes.ANY.TXT",
-    "dns.rdtypes.IN.A",
-    "dns.rdtypes.IN.AAAA",
-    "dns.rdtypes.IN.SRV",
     "talloc",
     "tdb",
     "ldb",
     "_ldb_text",
     "_tdb_text",
+    "tevent",
 )
+# Modules that Samba's C code imports when a function is called. One that this release does not have may be absent.
+FROM_C = (
+    "samba.dcerpc.auth", "samba.dcerpc.file_id", "samba.dcerpc.idmap", "samba.dcerpc.krb5pac",
+    "samba.dcerpc.netlogon", "samba.dcerpc.server_id", "samba.dcerpc.smb2_lease_struct", "samba.net", "samba.param",
+)  # fmt: skip
 # Standard modules that C code or codecs look up by name when they are first needed.
 LOOKED_UP = (
     "encodings.ascii", "encodings.cp437", "encodings.hex_codec", "encodings.idna", "encodings.latin_1",
@@ -43,13 +46,27 @@ LOOKED_UP = (
     "encodings.utf_16_be", "encodings.utf_32", "encodings.utf_8", "encodings.utf_8_sig", "encodings.base64_codec",
     "encodings.iso8859_1", "encodings.punycode", "encodings.cp850", "encodings.cp1252", "encodings.aliases",
     "_strptime", "getpass", "tempfile", "traceback", "linecache", "pyexpat", "xml.etree.ElementTree",
-    "xml.dom.minidom", "xml.dom.expatbuilder", "importlib.metadata", "ctypes", "stringprep",
+    "xml.dom.minidom", "xml.dom.expatbuilder", "stringprep", "bz2", "code", "threading",
 )  # fmt: skip
-NOT_IN_AN_IMAGE = ("samba.tests", "samba.selftest")
+# What Samba never needs in a server, but something imports when it happens to be there: Samba's own tests; SSH keys;
+# xz archives; Debian's crash reporter; the unit test frameworks and the terminal toys of the interpreter.
+NOT_IN_AN_IMAGE = (
+    "samba.tests", "samba.selftest", "samba.subunit", "samba.emulate", "bcrypt", "_lzma", "sitecustomize", "unittest",
+    "pdb", "pydoc", "doctest", "lib2to3", "test", "idlelib", "tkinter", "ensurepip", "venv",
+)  # fmt: skip
 
 
 def wanted(name):
     return not any(name == out or name.startswith(out + ".") for out in NOT_IN_AN_IMAGE)
+
+
+class Absent:
+    """An import hook that hides what an image does not have, so that others are seen to do without it."""
+
+    def find_spec(self, name, *_):
+        """The import protocol's question; None leaves the answer to the finders that follow."""
+        if not wanted(name):
+            raise ModuleNotFoundError("%s is not in an image" % name, name=name)
 
 
 def attempt(name, failed):
@@ -60,30 +77,17 @@ def attempt(name, failed):
         failed[name] = "%s: %s" % (type(error).__name__, error)
 
 
-def modules_below(folder, package):
-    """All modules below a package's folder: path -> name. By file, because samba.dckeytab poses as samba.net."""
-    names = {}
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f != "__pycache__")
-        dotted = ".".join([package] + [p for p in os.path.relpath(where, folder).split(os.sep) if p != "."])
-        for file in sorted(files):
-            stem = file.split(".")[0]
-            if file.endswith((".py", ".so")):
-                names[os.path.join(where, file)] = dotted if stem == "__init__" else dotted + "." + stem
-    return {path: name for path, name in names.items() if wanted(name)}
-
-
 def instantiate_subcommands():
-    """Make every subcommand of samba-tool, as its --help does."""
+    """Make every subcommand of samba-tool, as its --help does; returns how many there are."""
     from samba.netcmd.main import cmd_sambatool
 
     count = 0
-    todo = [("samba-tool", cmd_sambatool(outf=io.StringIO(), errf=io.StringIO()))]
+    todo = [cmd_sambatool(outf=io.StringIO(), errf=io.StringIO())]
     while todo:
-        path, command = todo.pop()
+        command = todo.pop()
         count += 1
-        for name in sorted(getattr(command, "subcommands", None) or {}):
-            todo.append((path + " " + name, command.subcommands[name]))
+        subcommands = getattr(command, "subcommands", None) or {}
+        todo.extend(subcommands[name] for name in sorted(subcommands))
     return count
 
 
@@ -98,45 +102,79 @@ def imports_inside(path):
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(node.module + "." + alias.name for alias in node.names)
-    return {name for name in names if wanted(name)}
+    return names
+
+
+def samba_sources():
+    """The sources of all modules of Samba that are loaded."""
+    loaded = [getattr(module, "__file__", None) for name, module in sorted(sys.modules.items())
+              if name.split(".")[0] == "samba"]  # fmt: skip
+    return [path for path in loaded if path and path.endswith(".py")]
+
+
+def import_sources(failed):
+    """Import every Python source of Samba that belongs into an image."""
+    import samba
+
+    folder = os.path.dirname(samba.__file__)
+    for where, folders, files in os.walk(folder):
+        folders.sort()
+        parts = [part for part in os.path.relpath(where, folder).split(os.sep) if part != "."]
+        for file in sorted(files):
+            stem, ending = os.path.splitext(file)
+            name = ".".join(["samba"] + parts + ([] if stem == "__init__" else [stem]))
+            if ending == ".py" and wanted(name):
+                attempt(name, failed)
+
+
+def import_what_sources_name():
+    """Import what scripts and loaded modules of Samba import, until nothing new turns up."""
+    read, tried = set(), set()
+    while True:
+        todo = sorted(set([path for path in SCRIPTS if os.path.exists(path)] + samba_sources()) - read)
+        if not todo:
+            return
+        for path in todo:
+            names = imports_inside(path) - tried
+            read.add(path)
+            tried |= names
+            for name in sorted(names):
+                attempt(name, {})
+
+
+def files_of(name, module):
+    """The file of a module. samba.dckeytab poses as samba.net, so the importer's own record goes first."""
+    spec = importlib.machinery.PathFinder.find_spec(name, parent_path(name))
+    found = [getattr(spec, "origin", None), getattr(module, "__file__", None)]
+    return [os.path.abspath(path) for path in found if path and os.path.exists(path)]
+
+
+def parent_path(name):
+    parent = sys.modules.get(name.rpartition(".")[0])
+    return list(getattr(parent, "__path__", [])) if parent else None
 
 
 def main():
-    import samba
-
+    for name in [name for name in sys.modules if not wanted(name)]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, Absent())
     failed = {}
-    folder = os.path.dirname(samba.__file__)
-    files = modules_below(folder, "samba")
-    for name in list(files.values()) + list(BY_NAME + LOOKED_UP):
-        attempt(name, failed)
     commands = instantiate_subcommands()
-    own = [
-        m.__file__
-        for n, m in sorted(sys.modules.items())
-        if n.split(".")[0] == "samba" and getattr(m, "__file__", None)
-    ]
-    scripts = [path for path in SCRIPTS if os.path.exists(path)]
-    late = set()
-    for path in sorted(p for p in own if p.endswith(".py")) + scripts:
-        late |= imports_inside(path)
-    for name in sorted(late - set(sys.modules)):
+    import_sources(failed)
+    for name in BY_NAME + FROM_C + LOOKED_UP:
         attempt(name, {})
+    import_what_sources_name()
+    files = {}
     for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and wanted(name) and name not in ("__main__", "sitecustomize"):
-            files.setdefault(os.path.abspath(file), name)
+        if name != "__main__" and module is not None:
+            for path in files_of(name, module):
+                files.setdefault(path, name)
     print(json.dumps({
         "files": files,
-        "stdlib": sysconfig.get_path("stdlib"),
-        "samba": folder,
         "failed": failed,
         "commands": commands,
         "version": "%d.%d" % sys.version_info[:2],
     }))  # fmt: skip
 
 
-SCRIPTS = (
-    "/usr/bin/samba-tool", "/usr/sbin/samba_dnsupdate", "/usr/sbin/samba_spnupdate", "/usr/sbin/samba_kcc",
-    "/usr/sbin/samba_upgradedns", "/usr/sbin/samba_downgrade_db", "/usr/sbin/samba-gpupdate",
-)  # fmt: skip
 main()
