@@ -5,12 +5,14 @@ cell stay in one xdist group, in the order of the cell.
 """
 
 import json
+import os
 from collections.abc import Generator
 from datetime import UTC, datetime
 
 import pytest
 
 from galaxy import __version__
+from galaxy.gate.results import Outcome
 from galaxy.gate.run import PLAN_FILE, ImageUnderTest, RunInfo
 from galaxy.gate.suite import suite_digest
 from galaxy.host.errors import GalaxyError
@@ -20,13 +22,15 @@ from galaxy.image.catalogue import Catalogue
 from scenarios.engine import Cell
 from scenarios.follow import Follower
 from scenarios.matrix import cells_of, expand
+from scenarios.process import end_with_parent, memory_for_servers
 from scenarios.worker import WORKER, Worker, limited
 from verify.check import check_of
 from verify.place import Place
-from verify.record import IDENTITY, declare, measured
+from verify.record import IDENTITY, declare, measured, properties_of
 from verify.target import Target
 
 CELLS = pytest.StashKey[tuple[Cell, ...]]()
+RUN = pytest.StashKey[RunInfo]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,16 +45,29 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = config.option.results
     if folder is None:
         raise pytest.UsageError("--results DIR is missing")
+    end_with_parent()
     if _is_worker(config):
         config.stash[CELLS] = cells_of(RunInfo.read(folder))
         return
-    try:
-        run = _plan(config)
-    except GalaxyError as error:
-        raise pytest.UsageError(str(error)) from None
+    run = _planned(config)
     run.write(folder)
     config.stash[CELLS] = cells_of(run)
     config.pluginmanager.register(Follower(folder, run), "galaxy-follower")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With `-n auto`: no more workers than cells, cores, and servers that fit into memory."""
+    return max(1, min(len(_planned(config).cells), os.cpu_count() or 1, memory_for_servers()))
+
+
+def _planned(config: pytest.Config) -> RunInfo:
+    """The run that was asked for, worked out once; UsageError when it cannot be."""
+    if RUN not in config.stash:
+        try:
+            config.stash[RUN] = _plan(config)
+        except GalaxyError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[RUN]
 
 
 def _plan(config: pytest.Config) -> RunInfo:
@@ -156,6 +173,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """End an item that hangs."""
     with limited(item.name):
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the servers' logs when a check has failed."""
+    report = yield
+    if properties_of(report).get("outcome") == Outcome.FAILED:
+        item.config.stash[WORKER].walker.note_failure()
+    return report
 
 
 class StepItem(pytest.Item):
