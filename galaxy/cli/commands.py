@@ -41,7 +41,14 @@ COMMANDS: tuple[Command, ...] = (
     _command("rm", "server:rm", "Remove a server with its state."),
     _command("ls", "server:ls", "List servers: image, state, address, since."),
     _command("verify", "verify:verify", "Check images, a server or any domain controller."),
+    _command("certificate show", "gate:show", "Show an image's certificate."),
+    _command("certificate check", "gate:check", "Check a certificate file's signature."),
+    _command("certificate key", "gate:key", "Print the public key of this host's certificates."),
+    _command("certificate trust", "gate:trust_key", "Take certificates of another public key."),
     _command("recover", "recover:recover", "Finish or undo whatever an interrupted command left."),
 )
 
-GROUPS: dict[str, str] = {"image": "Images: list, show, remove, export, import."}
+GROUPS: dict[str, str] = {
+    "image": "Images: list, show, remove, export, import.",
+    "certificate": "Certificates: show, check, and whose signature counts.",
+}

@@ -61,13 +61,13 @@ def _argv(folder: Path, ini: Path, launch: Launch) -> list[str | Path]:
     checks = package_root("verify") / "checks"
     images = [word for ref in launch.images for word in ("--image", ref)]
     selection = ["-k", launch.selection] if launch.selection else []
-    words: list[str | Path] = [
-        *(sys.executable, "-m", "pytest", "-c", ini, "--rootdir", checks.parent.parent),
+    what: list[str | Path] = ["--results", folder, "--matrix", launch.matrix, *images, *selection, checks]
+    return [
+        *(sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", str(checks.parent.parent)),
         *("--import-mode=importlib", "-p", "verify.plugin", "-p", "scenarios.plugin"),
         *("-n", str(launch.workers or "auto"), "--dist", "loadgroup", "--no-loadscope-reorder"),
-        *("--results", folder, "--matrix", launch.matrix, *images, *selection, checks),
+        *what,
     ]
-    return words
 
 
 def _refusal(said: Sequence[str]) -> InputError:

@@ -29,11 +29,14 @@ def _row(image: str, area: str, items: Sequence[ItemResult]) -> tuple[str, ...]:
 
 
 def trouble_lines(items: Sequence[ItemResult]) -> Iterator[str]:
-    """A line for every failure and known failure; blocked items once a cell, with the reason of the first."""
+    """A line for each failure and known failure of a cell, with its checkpoints; one for what was blocked."""
+    alike: dict[tuple[str, str, str], list[ItemResult]] = {}
     for item in items:
         if item.outcome in (Outcome.FAILED, Outcome.KNOWN):
-            first = item.message.partition("\n")[0]
-            yield f"{item.outcome.value}: {item.id} in {item.cell} at {item.checkpoint}: {first}"
+            alike.setdefault((item.outcome.value, item.id, item.cell), []).append(item)
+    for (outcome, name, cell), found in sorted(alike.items()):
+        where = ", ".join(dict.fromkeys(item.checkpoint for item in found))
+        yield f"{outcome}: {name} in {cell} at {where}: {found[0].message.partition(chr(10))[0]}"
     blocked: dict[str, list[ItemResult]] = {}
     for item in items:
         if item.outcome is Outcome.BLOCKED:
