@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from galaxy.build.plan import BuildPlan, plan_root
+from galaxy.build.plan import LEAVE_OUT, BuildPlan, plan_root
 from galaxy.build.sandbox import SOURCE_INSIDE, build_environment, enter, layered
 from galaxy.build.verdict import reason_of
 from galaxy.host.errors import BuildError, CommandError
@@ -28,7 +28,6 @@ _COMPILE_TIMEOUT = 4 * 3600.0
 _STEP = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")
 # What configure takes from the machine it runs on; it would make every object depend on the running kernel.
 _KERNEL_DEFINES = re.compile(r'^(#define SYSTEM_UNAME_(?:RELEASE|VERSION)) ".*"$', re.MULTILINE)
-_HOOK = Path(__file__).with_name("leave_out.waf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,7 @@ def _fetched(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, in
 
 def _leave_out(tree: Path, recipe: Recipe) -> None:
     """Append the hook to the source's copy; the patterns are part of the plan's inputs."""
-    hook = _HOOK.read_text(encoding="utf-8").replace("@PATTERNS@", repr(list(recipe.left_out)))
+    hook = LEAVE_OUT.read_text(encoding="utf-8").replace("@PATTERNS@", repr(list(recipe.left_out)))
     with (tree / "wscript_build").open("a", encoding="utf-8") as script:
         script.write(hook)
 

@@ -97,7 +97,7 @@ def unpacked(
 
 def suites_for(suite: str, configured: tuple[str, ...]) -> tuple[str, ...]:
     """A suite with those that it builds on: bookworm-backports needs bookworm, and its security updates."""
-    base = suite.split("-")[0]
+    base = suite.split("-", maxsplit=1)[0]
     wanted = dict.fromkeys((base, f"{base}-security", suite))
     return tuple(one for one in wanted if one in configured or one in (base, suite))
 
@@ -121,7 +121,9 @@ def _ask(state: AptState, release: Release) -> list[Archive]:
         try:
             # Archives that are cached are not printed, so the answer is asked for with an empty cache.
             nowhere = f"Dir::Cache::archives={state.folder / 'cache' / 'none'}"
-            done = state.run(_install(state, release, "--print-uris", "-o", nowhere), timeout=_RESOLVE_TIMEOUT)
+            done = state.run(
+                _install(state, release, "--print-uris", "-o", nowhere), timeout=_RESOLVE_TIMEOUT
+            )
         except CommandError as error:
             raise BuildError(
                 f"apt can't put together Samba {release.package_version} from {release.suite}: {_reason(error)}",
@@ -135,7 +137,7 @@ def _ask(state: AptState, release: Release) -> list[Archive]:
 
 
 def _install(state: AptState, release: Release, *options: str) -> list[str]:
-    """The apt-get command; Samba's own packages are pinned to one version, their dependencies are the suites' newest."""
+    """The apt-get command: Samba's own packages pinned to one version, their dependencies the newest."""
     name = f"packages-{release.suite}"
     sources = state.sources_file(name, suites_for(release.suite, state.suites))
     plain = release.package_version.split(":", 1)[-1]

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from galaxy.build.packages import resolve_packages
 from galaxy.build.root import BuildRoot, architecture, ensure_root
-from galaxy.host.files import sha256_text
+from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.release import Recipe, Release, SourceSpec, find_release, recipe_for, source_of
@@ -14,6 +15,8 @@ from galaxy.release.find import Wanted
 
 # Raise it when the same plan would come out as other bytes because Galaxy itself builds differently.
 BUILDER_REVISION = 1
+# The hook that drops targets out of the source's own build script.
+LEAVE_OUT = Path(__file__).with_name("leave_out.waf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ class BuildPlan:
             "packages": list(self.packages),
             "source": self.source.digest if self.source else self.release.package_version,
             "recipe": recipe,
-            "builder": self.builder,
+            "builder": [self.builder, sha256_file(LEAVE_OUT) if self.recipe else ""],
         }
 
     @property

@@ -78,9 +78,9 @@ def _make(state: AptState, folder: Path, suite: str, dependencies: tuple[str, ..
         str(folder / "root"),
         str(sources),
     ]
-    with step(f"making a build root of {suite} with {len(dependencies)} packages and what they need"):
-        with _reason(folder.name):
-            stream(argv, log=folder / "mmdebstrap.log", timeout=_TIMEOUT)
+    title = f"making a build root of {suite} with {len(dependencies)} packages and what they need"
+    with step(title), _reason(folder.name):
+        stream(argv, log=folder / "mmdebstrap.log", timeout=_TIMEOUT)
     write_atomic(folder / "packages.json", json.dumps(installed_packages(folder / "root"), indent=1))
 
 

@@ -1,7 +1,6 @@
 """Samba's Debian source packages, through a private apt state."""
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from galaxy.host.errors import BuildError, CommandError, InputError
@@ -12,8 +11,8 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.release.aptindex import SambaIndex, SourceOffer, samba_index
 from galaxy.release.aptstate import AptState
-from galaxy.release.model import Donor, Origin, Patch, Release, SourceFile, SourceSpec, SourceTree
-from galaxy.release.pool import fetch_file, gone_files
+from galaxy.release.model import Donor, Origin, Patch, Release, SourceSpec, SourceTree
+from galaxy.release.pool import cached_file, fetch_file, gone_files
 from galaxy.release.unpack import newest_time, unpack_tar
 from galaxy.release.version import Version, debian_key, upstream_version
 
@@ -83,7 +82,7 @@ class AptSource:
             digest=spec.digest,
             files=spec.files,
             patches=patches,
-            epoch=_epoch(into, spec.files, self.state),
+            epoch=self._epoch(spec),
         )
 
     def _known(self, version: Version, *, packaged: bool) -> Release | None:
@@ -153,7 +152,7 @@ class AptSource:
                 shutil.copy2(fetch_file(self.state, file, entry), folder / file.name)
             dsc = next(file.name for file in spec.files if file.name.endswith(".dsc"))
             # --no-check: the .dsc's own signature; apt's signed index has vouched for its digest.
-            command = ["dpkg-source", "--no-check", "--no-copy", "-x", folder / dsc, into]
+            command: list[str | Path] = ["dpkg-source", "--no-check", "--no-copy", "-x", folder / dsc, into]
             try:
                 run(command, timeout=_UNPACK_TIMEOUT)
             except CommandError as error:
@@ -161,6 +160,11 @@ class AptSource:
                     f"dpkg-source could not unpack {dsc}: {error.message}", "Try another version."
                 ) from None
         return _series(into)
+
+    def _epoch(self, spec: SourceSpec) -> int:
+        """The newest member of the orig tarball: a property of the release, whoever unpacks it."""
+        orig = next(file for file in spec.files if ".orig.tar" in file.name)
+        return newest_time(cached_file(self.state.store, orig))
 
     def _with_donor(self, spec: SourceSpec, entry: Entry, into: Path) -> tuple[Patch, ...]:
         assert spec.donor is not None
@@ -170,7 +174,8 @@ class AptSource:
             unpack_tar(fetch_file(self.state, spec.donor.archive, entry), packaging, strip=1)
             file = packaging / "patches" / spec.donor.patch
             apply_patch(file, into, spec)
-            return (Patch(name=file.name, sha256=sha256_file(file), donor=spec.donor.package_version),)
+            donor = spec.donor.package_version
+            return (Patch(name=f"{file.name} (of samba {donor})", sha256=sha256_file(file), donor=donor),)
 
 
 def apply_patch(file: Path, tree: Path, spec: SourceSpec) -> None:
@@ -193,7 +198,8 @@ def apply_patch(file: Path, tree: Path, spec: SourceSpec) -> None:
 
 def _keys(index: SambaIndex) -> list[tuple[str, str]]:
     """(suite, package version) of everything offered, newest Samba and newest packaging first."""
-    keys = {(offer.suite, offer.package_version) for offer in (*index.sources, *index.binaries)}
+    keys = {(offer.suite, offer.package_version) for offer in index.sources}
+    keys |= {(offer.suite, offer.package_version) for offer in index.binaries}
     return sorted(sorted(keys), key=lambda key: debian_key(key[1]), reverse=True)
 
 
@@ -204,10 +210,3 @@ def _series(tree: Path) -> tuple[Patch, ...]:
     lines = series.read_text(encoding="utf-8").splitlines() if series.exists() else []
     names = [line.split("#")[0].strip() for line in lines]
     return tuple(Patch(name=name, sha256=sha256_file(folder / name)) for name in names if name)
-
-
-def _epoch(tree: Path, files: Iterable[SourceFile], state: AptState) -> int:
-    """The newest member of the orig tarball: a property of the release, whoever unpacks it."""
-    orig = next(file for file in files if ".orig.tar" in file.name)
-    del tree
-    return newest_time(state.store.sources / orig.sha256 / orig.name)

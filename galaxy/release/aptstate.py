@@ -116,7 +116,13 @@ class AptState:
 
     def write_config(self) -> None:
         """Write the private configuration anew from the host's."""
-        for name in ("lists/partial", "cache/archives/partial", "cache/none/partial", "etc/parts", "etc/preferences.d"):
+        for name in (
+            "lists/partial",
+            "cache/archives/partial",
+            "cache/none/partial",
+            "etc/parts",
+            "etc/preferences.d",
+        ):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         write_atomic(self.folder / "status", "")
         self.sources_file("all", self.suites, ("deb", "deb-src"))

@@ -11,7 +11,8 @@ from galaxy.host.progress import Advance, bar
 from galaxy.release.http import pool_for
 
 _ATTEMPTS = 3
-_BLOCK = 1 << 18
+# What an interruption loses at most.
+_BLOCK = 1 << 14
 _RESUMED, _WHOLE, _NOTHING_LEFT = 206, 200, 416
 
 
@@ -33,6 +34,7 @@ def download(url: str, target: Path, *, connect: float = 10.0, read: float = 20.
                 reason = str(error)
             else:
                 partial.replace(target)
+                _tag(partial).unlink(missing_ok=True)
                 return
     had = partial.stat().st_size if partial.exists() else 0
     raise HostError(
@@ -44,8 +46,8 @@ def download(url: str, target: Path, *, connect: float = 10.0, read: float = 20.
 
 
 def _continue(url: str, partial: Path, timeout: urllib3.Timeout, advance: Advance) -> None:
-    """One attempt. A tag beside the partial file makes sure that the rest belongs to the same content (RFC 9110, 13.1.5)."""
-    tag = partial.with_name(partial.name + ".tag")
+    """One attempt; a tag beside the partial file ties the rest to the same content (RFC 9110, 13.1.5)."""
+    tag = _tag(partial)
     had = partial.stat().st_size if partial.exists() and tag.exists() else 0
     headers = {"Accept-Encoding": "identity"}
     if had:
@@ -69,6 +71,10 @@ def _continue(url: str, partial: Path, timeout: urllib3.Timeout, advance: Advanc
     finally:
         answer.release_conn()
         answer.close()
+
+
+def _tag(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".tag")
 
 
 def _check_status(url: str, status: int) -> None:

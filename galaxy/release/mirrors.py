@@ -11,7 +11,10 @@ from pathlib import Path
 from galaxy.host.errors import HostError
 
 APT_ETC = Path("/etc/apt")
-_CODENAMES = "jessie|stretch|buster|bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|oldstable|stable|testing|unstable"
+_CODENAMES = (
+    "jessie|stretch|buster|bullseye|bookworm|trixie|forky|duke|sid"
+    "|oldoldstable|oldstable|stable|testing|unstable"
+)
 _MAIN = re.compile(rf"({_CODENAMES})(-updates|-backports|-proposed-updates)?")
 _SECURITY = re.compile(rf"({_CODENAMES})(-security|/updates)")
 _ONE_LINE = re.compile(r"^(deb|deb-src)\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*(.*)$")

@@ -79,7 +79,13 @@ def fetch_file(state: AptState, file: SourceFile, entry: Entry) -> Path:
     partial.mkdir(parents=True, exist_ok=True)
     with entry.temporarily("tree", partial):
         try:
-            download = [HELPER, "download-file", file.uri, partial / file.name, f"SHA256:{file.sha256}"]
+            download: list[str | Path] = [
+                HELPER,
+                "download-file",
+                file.uri,
+                partial / file.name,
+                f"SHA256:{file.sha256}",
+            ]
             state.run([*download, "-o", "APT::Sandbox::User=root"], timeout=_FETCH_TIMEOUT)
         except CommandError as error:
             raise _explained(error, file) from None

@@ -76,10 +76,13 @@ class Recipe:
 
     @property
     def covers(self) -> str:
-        """The range in words: `4.14 to 4.19`, `4.20 and later`."""
-        return (
-            f"{self.since} up to, not including, {self.before}" if self.before else f"{self.since} and later"
-        )
+        """The range in words: `4.14 to 4.16`, `4.20 and later`."""
+        first = Version.parse(self.since)
+        if not self.before:
+            return f"{first.series} and later"
+        end = Version.parse(self.before)
+        last = f"{end.major}.{end.minor - 1}"
+        return first.series if first.series == last else f"{first.series} to {last}"
 
     def takes(self, version: Version) -> bool:
         """Whether a version falls into the range; candidates count as the release they lead to."""

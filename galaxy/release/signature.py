@@ -8,16 +8,16 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 from galaxy.host.errors import BuildError, InputError
 from galaxy.host.process import find_tool, run
 
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: gzip.open(path, "rb"),
-    ".xz": lambda path: lzma.open(path, "rb"),
-    ".bz2": lambda path: bz2.open(path, "rb"),
+_READERS: dict[str, Callable[[Path], BufferedIOBase]] = {
+    ".gz": gzip.GzipFile,
+    ".xz": lzma.LZMAFile,
+    ".bz2": bz2.BZ2File,
     ".tar": lambda path: path.open("rb"),
 }
 _VERDICTS = {
@@ -40,7 +40,7 @@ def verify_tarball(archive: Path, signature: Path, keyring: Path) -> str:
         plain = Path(folder) / "tar"
         _uncompress(archive, plain)
         ring = _binary_keyring(keyring, Path(folder))
-        argv = ["gpgv", "--status-fd", "1", "--keyring", ring, signature, plain]
+        argv: list[str | Path] = ["gpgv", "--status-fd", "1", "--keyring", ring, signature, plain]
         done = run(argv, check=False, timeout=120, env={"GNUPGHOME": folder})
     words = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("[GNUPG:]")]
     said = {line[0]: line[1:] for line in words if line}
@@ -57,13 +57,13 @@ def verify_tarball(archive: Path, signature: Path, keyring: Path) -> str:
 
 
 def _uncompress(archive: Path, plain: Path) -> None:
-    opener = _OPENERS.get(archive.suffix)
-    if opener is None:
+    reader = _READERS.get(archive.suffix)
+    if reader is None:
         raise InputError(
             f"{archive.name} is no tar archive by its name", "Give a .tar, .tar.gz, .tar.xz or .tar.bz2."
         )
     try:
-        with opener(archive) as packed, plain.open("wb") as sink:
+        with reader(archive) as packed, plain.open("wb") as sink:
             shutil.copyfileobj(packed, sink, 1 << 20)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise BuildError(
@@ -72,7 +72,7 @@ def _uncompress(archive: Path, plain: Path) -> None:
 
 
 def _binary_keyring(keyring: Path, folder: Path) -> Path:
-    """gpgv reads binary key rings only; an armoured one (RFC 4880, 6.2) is turned into that."""
+    """The key ring for gpgv, which reads binary ones only; an armoured one (RFC 4880, 6.2) is decoded."""
     try:
         raw = keyring.read_bytes()
     except OSError as error:

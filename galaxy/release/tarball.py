@@ -104,13 +104,7 @@ class TarballSource:
         archive = _brought(release.location, folder)
         digest = sha256_file(archive)
         try:
-            if self.sha256 is not None and digest != self.sha256:
-                raise BuildError(
-                    f"{archive.name} has the SHA-256 {digest}, not the one given",
-                    "Check the digest and the file.",
-                )
-            if signature is not None and self.settings.keyring is not None:
-                verify_tarball(archive, _brought(signature, folder), self.settings.keyring)
+            self._vouch(archive, digest, signature)
         except BuildError:
             shutil.rmtree(folder)
             raise
@@ -120,6 +114,16 @@ class TarballSource:
         shutil.rmtree(folder)
         self._remember(release, signature, digest)
         return target
+
+    def _vouch(self, archive: Path, digest: str, signature: str | None) -> None:
+        """BuildError unless the given digest and the given signature both fit."""
+        if self.sha256 is not None and digest != self.sha256:
+            raise BuildError(
+                f"{archive.name} has the SHA-256 {digest}, not the one given",
+                "Check the digest and the file.",
+            )
+        if signature is not None and self.settings.keyring is not None:
+            verify_tarball(archive, _brought(signature, archive.parent), self.settings.keyring)
 
     def _known(self, release: Release, signature: str | None) -> Path | None:
         digests = self._memory().get(self._key(release, signature), "")

@@ -63,8 +63,7 @@ class Version:
 
 def upstream_version(package_version: str) -> str:
     """Samba's own version in a Debian one: `2:4.22.6+dfsg-0+deb13u1~bpo12+1` -> `4.22.6`."""
-    plain = package_version.split(":", 1)[-1].split("-")[0].split("+")[0]
-    return plain.replace("~", "")
+    return re.split(r"[+-]", package_version.rpartition(":")[2], maxsplit=1)[0].replace("~", "")
 
 
 def debian_key(version: str) -> tuple[object, ...]:
