@@ -1,12 +1,10 @@
 """Upstream's tarballs, from a server on this machine, signed with a key made here."""
 
-import contextlib
 import gzip
 import hashlib
 import http.server
 import io
 import re
-import subprocess
 import tarfile
 import threading
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from galaxy.host.errors import BuildError, HostError, InputError
 from galaxy.host.journal import journal
+from galaxy.host.process import run
 from galaxy.host.settings import TarballSettings
 from galaxy.host.store import Store
 from galaxy.release import download as downloading
@@ -215,7 +214,7 @@ def test_a_tarball_must_be_named_like_a_release(store, name):
 
 def gpg(home: Path, *words: str) -> None:
     options = ["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
-    subprocess.run(["gpg", "--homedir", str(home), *options, *words], check=True, capture_output=True)
+    run(["gpg", "--homedir", home, *options, *words])
 
 
 @pytest.fixture(scope="session")
@@ -240,8 +239,7 @@ def signer(tmp_path_factory):
     sign.ring = lambda who, kind="gpg": base / f"{who}.{kind}"
     yield sign
     for home in homes.values():
-        with contextlib.suppress(subprocess.CalledProcessError):
-            subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+        run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
 
 
 @pytest.mark.parametrize("kind", ["gpg", "asc"])

@@ -1,0 +1,175 @@
+"""Which of apt's offers is taken, and what happens when an archive no longer has what its index names.
+
+The indexes are given as the small file that is kept of them, so that no apt runs.
+"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from galaxy.host.errors import BuildError, InputError
+from galaxy.host.settings import AptSettings, Settings
+from galaxy.host.store import Store
+from galaxy.release.apt import HEIMDAL_PATCH, AptSource
+from galaxy.release.aptstate import AptState
+from galaxy.release.find import Wanted, find_release, source_of
+from galaxy.release.version import Version, upstream_version
+
+SOURCES = (
+    ("bookworm", "2:4.17.12+dfsg-0+deb12u2"),
+    ("bookworm-security", "2:4.17.12+dfsg-0+deb12u4"),
+    ("bookworm-backports", "2:4.22.6+dfsg-0+deb13u1~bpo12+1"),
+    ("trixie", "2:4.22.11+dfsg-0+deb13u1"),
+    ("sid", "2:4.25.1+dfsg-1"),
+)
+BINARIES = (*SOURCES, ("trixie-backports", "2:4.24.7+dfsg-1~bpo13+1"))
+
+
+def files(version):
+    plain = version.split(":")[1]
+    upstream = plain.split("-")[0]
+    names = (f"samba_{plain}.dsc", f"samba_{upstream}.orig.tar.xz", f"samba_{plain}.debian.tar.xz")
+    return [
+        {"name": name, "sha256": f"sha of {name}", "size": 1, "uri": f"http://127.0.0.1:9/{name}"}
+        for name in names
+    ]
+
+
+class Offers:
+    """A private apt state whose indexes have been read."""
+
+    def __init__(self, tmp_path):
+        etc = tmp_path / "apt"
+        etc.mkdir()
+        (etc / "sources.list").write_text("deb http://127.0.0.1:9/debian bookworm main\n")
+        self.store = Store(root=tmp_path / "store")
+        self.state = AptState(folder=self.store.apt, suites=("trixie",), store=self.store, host_etc=etc)
+        self.state.folder.mkdir(parents=True)
+        (self.state.folder / "updated").write_text("deb http://127.0.0.1:9/debian trixie main\n" * 2)
+        (self.state.folder / "updated").write_text(self.state._identity())
+        sources = [
+            {"suite": suite, "package_version": version, "files": files(version)}
+            for suite, version in SOURCES
+        ]
+        binaries = [{"suite": suite, "package_version": version} for suite, version in BINARIES]
+        self.write("samba.json", {"sources": sources, "binaries": binaries})
+        self.gone()
+
+    def write(self, name, body):
+        (self.state.folder / name).write_text(json.dumps({"index": self.state.index_digest(), **body}))
+
+    def gone(self, *endings):
+        """Files whose names end so are gone from the pool; `4.22.6*.dsc` means that version's."""
+        answers = {}
+        for _, version in SOURCES:
+            for file in files(version):
+                lost = any(upstream_version(version) == one and end in file["name"] for one, end in endings)
+                answers[file["sha256"]] = lost
+        self.write("pool.json", {"gone": answers})
+
+
+@pytest.fixture
+def offers(tmp_path):
+    return Offers(tmp_path)
+
+
+@pytest.fixture
+def source(offers):
+    return AptSource(offers.state)
+
+
+def found(source, version, *, packaged=False):
+    release = source.find(Version.parse(version), packaged=packaged)
+    assert release is not None
+    return release
+
+
+def test_of_two_packagings_the_newest_is_taken_wherever_it_is(source):
+    release = found(source, "4.17.12")
+    assert (release.suite, release.package_version) == ("bookworm-security", "2:4.17.12+dfsg-0+deb12u4")
+
+
+def test_all_offers_are_listed_newest_first_with_what_can_be_had(source):
+    listed = [(str(one.version), one.source, one.packages) for one in source.releases()]
+    assert listed[0] == ("4.25.1", True, True)
+    assert ("4.24.7", False, True) in listed
+    assert [version for version, _, _ in listed].count("4.17.12") == 2
+
+
+def test_a_version_that_has_only_packages_is_no_source(source):
+    assert found(source, "4.24.7", packaged=True).suite == "trixie-backports"
+    assert source._known(Version.parse("4.24.7"), packaged=False) is None
+
+
+def test_a_whole_source_package_is_taken_as_it_is(source):
+    spec = source.describe(found(source, "4.22.11"))
+    assert len(spec.files) == 3
+    assert spec.donor is None
+
+
+def test_packaging_that_is_gone_is_made_good_by_the_nearest_that_is_left(offers, source):
+    offers.gone(("4.22.6", ".dsc"), ("4.22.6", ".debian.tar"))
+    spec = source.describe(found(source, "4.22.6"))
+    assert [file.name for file in spec.files] == ["samba_4.22.6+dfsg.orig.tar.xz"]
+    assert spec.donor is not None
+    assert (spec.donor.package_version, spec.donor.patch) == ("2:4.22.11+dfsg-0+deb13u1", HEIMDAL_PATCH)
+    assert "2:4.22.11" in spec.note
+
+
+def test_a_neighbour_that_is_gone_too_is_no_donor(offers, source):
+    offers.gone(("4.22.6", ".dsc"), ("4.22.6", ".debian.tar"), ("4.22.11", ".debian.tar"))
+    donor = source.describe(found(source, "4.22.6")).donor
+    assert donor is not None
+    assert donor.package_version == "2:4.25.1+dfsg-1"
+
+
+def test_the_donor_is_an_input_of_the_build(offers, source):
+    offers.gone(("4.22.6", ".dsc"))
+    spec = source.describe(found(source, "4.22.6"))
+    assert spec.donor is not None
+    other = replace(spec.donor, archive=replace(spec.donor.archive, sha256="another"))
+    assert replace(spec, donor=other).digest != spec.digest
+    assert replace(spec, note="told otherwise").digest == spec.digest
+
+
+def test_a_source_whose_tarball_is_gone_says_so_with_the_way_out(offers, source):
+    offers.gone(("4.25.1", ""))
+    with pytest.raises(BuildError, match="in the index of sid but gone from the archive's pool") as caught:
+        source.describe(found(source, "4.25.1"))
+    assert caught.value.exit_code == 4
+    assert "--packages" in caught.value.hint
+
+
+def test_what_is_gone_is_noted_in_the_list(offers, source):
+    offers.gone(("4.25.1", ""), ("4.22.6", ".dsc"))
+    notes = {str(one.version): one.note for one in source.releases()}
+    assert notes["4.25.1"] == "source in the index but gone from the pool"
+    assert "built from its tarball" in notes["4.22.6"]
+    assert notes["4.22.11"] == ""
+
+
+def settings():
+    return Settings(apt=AptSettings(suites=("trixie",)))
+
+
+def test_an_unknown_version_names_the_nearest_there_are(offers, monkeypatch):
+    monkeypatch.setattr("galaxy.release.find.apt_state", lambda *_: offers.state)
+    monkeypatch.setattr(AptState, "ensure", lambda *_, **__: None)
+    with pytest.raises(InputError, match=r"no configured source offers Samba 4\.22\.9") as caught:
+        find_release(offers.store, settings(), Wanted(version="4.22.9"))
+    assert "4.22.6, 4.22.11" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        (Wanted(version="4.22.11", origin="git"), "no source 'git'"),
+        (Wanted(version="4.22.11", origin="tarball", packaged=True), "binary packages come from apt only"),
+        (Wanted(version="4.22.11", origin="directory"), "must be named"),
+        (Wanted(version="4.22.11", sha256="0" * 64), "are for a tarball"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(tmp_path, wanted, reason):
+    with pytest.raises(InputError, match=reason):
+        source_of(Store(root=tmp_path), settings(), wanted)
