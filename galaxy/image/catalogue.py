@@ -4,9 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy.host.errors import InputError, PolicyError
-from galaxy.host.journal import journal
-from galaxy.host.lock import locked
+from galaxy.host.errors import GalaxyError, InputError, PolicyError
 from galaxy.host.store import Store
 from galaxy.image.manifest import SEALER_REVISION, Manifest, read_manifest
 
@@ -61,17 +59,32 @@ def load_image(folder: Path) -> Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """A folder among the images that cannot be taken for one, and why."""
+
+    path: Path
+    error: GalaxyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """The images of one store."""
 
     store: Store
 
     def images(self) -> tuple[Image, ...]:
-        """All images, by version, then newest first."""
-        folders = self.store.images.iterdir() if self.store.images.is_dir() else ()
-        found = [load_image(folder) for folder in folders if not folder.name.startswith(".")]
+        """All images that can be read, by version, then newest first."""
+        found = [item for item in self._items() if isinstance(item, Image)]
         found.sort(key=lambda image: image.manifest.made, reverse=True)
         return tuple(sorted(found, key=lambda image: (_version_key(image.version), image.packaged)))
+
+    def damaged(self) -> tuple[Damaged, ...]:
+        """What stands among the images with a manifest that cannot be read or is another's."""
+        return tuple(item for item in self._items() if isinstance(item, Damaged))
+
+    def _items(self) -> list[Image | Damaged]:
+        folders = sorted(self.store.images.iterdir()) if self.store.images.is_dir() else []
+        return [_load(folder) for folder in folders if not folder.name.startswith(".")]
 
     def find_input(self, input_id: str) -> Image | None:
         """The image that was made from this plan already, by today's way of sealing."""
@@ -92,32 +105,23 @@ class Catalogue:
         hits = [image for image in images if len(ref) >= _LEAST_PREFIX and image.id.startswith(ref)]
         if len(hits) == 1:
             return hits[0]
+        for item in self.damaged():
+            if len(ref) >= _LEAST_PREFIX and item.path.name.startswith(ref):
+                raise item.error
         problem = f"several images begin with {ref}" if hits else f"there is no image {ref}"
         raise InputError(problem, _offer(hits or list(images), ref))
 
-    def users(self, image: Image) -> tuple[str, ...]:
+    def users(self, image_id: str) -> tuple[str, ...]:
         """Names of the servers that run from an image."""
         files = sorted(self.store.servers.glob("*/server.toml"))
-        return tuple(file.parent.name for file in files if _image_of(file) == image.id)
+        return tuple(file.parent.name for file in files if _image_of(file) == image_id)
 
-    def remove(self, image: Image) -> None:
-        """Take an image out of the store. InputError while a server uses it."""
-        from galaxy.image.mount import unmount  # noqa: PLC0415 - mounting knows the catalogue's Image
 
-        with (
-            locked(self.store, f"image-{image.id[:SHORT]}"),
-            journal(self.store, "remove", image.ref) as entry,
-        ):
-            users = self.users(image)
-            if users:
-                raise InputError(
-                    f"image {image.ref} is used by {', '.join(users)}",
-                    f"Remove the server first: galaxy rm {users[0]}",
-                )
-            unmount(self.store, image.id)
-            doomed = self.store.images / f".removing-{image.id}"
-            with entry.temporarily("tree", doomed):
-                image.path.rename(doomed)
+def _load(folder: Path) -> Image | Damaged:
+    try:
+        return load_image(folder)
+    except GalaxyError as error:
+        return Damaged(path=folder, error=error)
 
 
 def _image_of(server_file: Path) -> str:

@@ -99,7 +99,7 @@ class Seal(_Row):
 
 
 def seal_of(provenance: Provenance, files: tuple[FileRow, ...]) -> Seal:
-    """The seal for an image with these files (without the seal's own row)."""
+    """The seal for an image with these files (the seal itself has no row)."""
     body = json.dumps(
         {
             "provenance": provenance.model_dump(mode="json"),
@@ -131,14 +131,13 @@ def read_manifest(path: Path) -> Manifest:
         ) from None
 
 
-def check_seal(manifest: Manifest, seal_file: Path, seal_path: str) -> None:
-    """PolicyError when the manifest is not the one that was sealed into the image."""
-    rows = tuple(row for row in manifest.files if row.path != seal_path)
+def check_seal(manifest: Manifest, seal: bytes) -> None:
+    """PolicyError when the manifest is not the one that `seal` (the image's seal.json) was made for."""
     try:
-        found = Seal.model_validate_json(seal_file.read_bytes())
-    except (OSError, ValidationError):
+        found = Seal.model_validate_json(seal)
+    except ValidationError:
         found = None
-    if found != seal_of(manifest.provenance, rows):
+    if found != seal_of(manifest.provenance, manifest.files):
         raise PolicyError(
             f"the manifest of image {manifest.image_sha256[:12]} was changed after the image was sealed",
             "Remove the image, then import or build it again.",

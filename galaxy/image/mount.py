@@ -59,7 +59,8 @@ def _mount(store: Store, image: Image, point: Path) -> None:
                 f"image {image.ref} cannot be mounted: {error.message}",
                 "Galaxy needs root, loop devices and squashfs with xz and zstd: galaxy doctor",
             ) from None
-        check_seal(image.manifest, point / SEAL, SEAL)
+        seal = point / SEAL
+        check_seal(image.manifest, seal.read_bytes() if seal.is_file() else b"")
 
 
 def unmount(store: Store, image_id: str) -> bool:

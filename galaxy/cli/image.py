@@ -1,0 +1,165 @@
+"""galaxy image ls|show|rm|export|import."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from galaxy.cli.render import need_root, print_json, ready_store, size, table
+from galaxy.gate.certificate import certificate_file, require_certificate
+from galaxy.gate.policy import Policy, load_policy
+from galaxy.host.errors import GalaxyError
+from galaxy.host.store import Store, default_store
+from galaxy.image.catalogue import SHORT, Catalogue, Image
+from galaxy.image.mount import mounted_root
+from galaxy.image.remove import remove_image
+from galaxy.image.sizes import part_sizes
+from galaxy.image.transfer import export_image, import_image
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="REF", help="VERSION, VERSION+packages, or the beginning of an id.")
+]
+READY = "production-ready"
+
+
+def ls(as_json: AsJson = False) -> None:
+    """List the images of this host: reference, id, size, origin, verdict.
+
+    The verdict is production-ready, or why not; `galaxy verify` gives it.
+    """
+    store, policy = default_store(), load_policy()
+    catalogue = Catalogue(store=store)
+    rows = [_row(store, policy, image) for image in catalogue.images()]
+    damaged = [
+        {"id": item.path.name, "verdict": f"damaged: {item.error.message}"} for item in catalogue.damaged()
+    ]
+    if as_json:
+        print_json([*rows, *damaged])
+        return
+    shown = [
+        [row["ref"], row["id"][:SHORT], size(row["size"]), row["origin"], row["made"][:16], row["verdict"]]
+        for row in rows
+    ]
+    shown += [["-", row["id"][:SHORT], "-", "-", "-", row["verdict"]] for row in damaged]
+    table(["IMAGE", "ID", "SIZE", "ORIGIN", "MADE (UTC)", "VERDICT"], shown)
+
+
+def show(
+    ref: Reference,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Show where the bytes are, by part (mounts the image).")
+    ] = False,
+    files: Annotated[bool, typer.Option("--files", help="Show each file and why it is there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an image is made of and where that came from; with --json, its whole manifest."""
+    store = default_store()
+    image = Catalogue(store=store).resolve(ref)
+    if sizes:
+        _show_sizes(store, image, as_json=as_json)
+    elif as_json:
+        print_json({**_row(store, load_policy(), image), "manifest": image.manifest.model_dump(mode="json")})
+    elif files:
+        rows = [
+            [row.path, size(row.size) if row.kind == "file" else row.kind, row.reason]
+            for row in image.manifest.files
+        ]
+        table(["PATH", "SIZE", "WHY IT IS THERE"], rows)
+    else:
+        _show(_row(store, load_policy(), image), image)
+
+
+def rm(ref: Reference) -> None:
+    """Remove an image from this host. Refused while a server runs from it (exit code 2)."""
+    store = ready_store("Removing an image")
+    catalogue = Catalogue(store=store)
+    broken = [
+        item.path.name for item in catalogue.damaged() if len(ref) >= 4 and item.path.name.startswith(ref)
+    ]
+    image_id = broken[0] if len(broken) == 1 else catalogue.resolve(ref).id
+    remove_image(store, image_id)
+    print(f"removed image {image_id[:SHORT]}")
+
+
+def export(
+    ref: Reference,
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write, or a folder for it.")
+    ] = Path(),
+) -> None:
+    """Write an image to one file, for galaxy image import on another host."""
+    need_root("Exporting an image")
+    store = default_store()
+    print(export_image(store, Catalogue(store=store).resolve(ref), target))
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A file that galaxy image export wrote.")],
+) -> None:
+    """Take an image from a file, after checking its digests and its manifest."""
+    image = import_image(ready_store("Importing an image"), source)
+    print(f"{image.ref}  {image.id[:SHORT]}  {size(image.manifest.image_size)}")
+
+
+def _row(store: Store, policy: Policy, image: Image) -> dict[str, Any]:
+    """One image as `ls --json` shows it."""
+    provenance = image.manifest.provenance
+    return {
+        "ref": image.ref,
+        "id": image.id,
+        "version": image.version,
+        "packaged": image.packaged,
+        "size": image.manifest.image_size,
+        "origin": f"{provenance.suite} packages" if image.packaged else f"{provenance.origin} source",
+        "made": image.manifest.made,
+        "verdict": verdict(store, policy, image),
+        "servers": list(Catalogue(store=store).users(image.id)),
+    }
+
+
+def verdict(store: Store, policy: Policy, image: Image) -> str:
+    """`production-ready`, `not verified`, or why the image's certificate does not count."""
+    if not certificate_file(store, image.id).exists():
+        return "not verified"
+    try:
+        require_certificate(store, image, policy)
+    except GalaxyError as error:
+        return f"refused: {error.message}"
+    return READY
+
+
+def _show(row: dict[str, Any], image: Image) -> None:
+    manifest, provenance = image.manifest, image.manifest.provenance
+    kinds = [entry.kind for entry in manifest.files]
+    lines = {
+        "image": image.ref,
+        "id": image.id,
+        "size": f"{size(manifest.image_size)} ({size(manifest.raw_size)} unpacked, {manifest.compression})",
+        "files": f"{kinds.count('file')} files, {kinds.count('link')} links",
+        "origin": f"{row['origin']}, built in {provenance.suite}, {len(provenance.packages)} packages",
+        "source": provenance.source or provenance.package_version or "-",
+        "patches": str(len(provenance.patches)),
+        "inputs": provenance.input_id,
+        "made": f"{manifest.made} by galaxy {manifest.galaxy}",
+        "licence": manifest.licence,
+        "verdict": row["verdict"],
+        "servers": ", ".join(row["servers"]) or "none",
+    }
+    for name, value in lines.items():
+        print(f"{name:<8}  {value}")
+    for path, why in manifest.left_out.items():
+        print(f"left out  {path}: {why}")
+
+
+def _show_sizes(store: Store, image: Image, *, as_json: bool) -> None:
+    need_root("Mounting an image")
+    parts = part_sizes(image, mounted_root(store, image))
+    if as_json:
+        print_json([{"part": p.part, "files": p.files, "raw": p.raw, "packed": p.packed} for p in parts])
+        return
+    rows = [[part.part, part.files, size(part.raw), size(part.packed)] for part in parts]
+    rows.append(
+        ["all", sum(p.files for p in parts), size(image.manifest.raw_size), size(image.manifest.image_size)]
+    )
+    table(["PART", "FILES", "UNPACKED", "IN THE IMAGE"], rows)
