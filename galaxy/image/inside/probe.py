@@ -26,7 +26,15 @@ SCRIPTS = (
 BY_NAME = (
     "markdown",
     "dns.resolver",
+    # dnspython looks a record's class up by its type's name; samba_dnsupdate reads all of these.
     "dns.rdtypes.ANY.SOA",
+    "dns.rdtypes.ANY.NS",
+    "dns.rdtypes.ANY.CNAME",
+    "dns.rdtypes.ANY.PTR",
+    "dns.rdtypes.ANY.TXT",
+    "dns.rdtypes.IN.A",
+    "dns.rdtypes.IN.AAAA",
+    "dns.rdtypes.IN.SRV",
     "talloc",
     "tdb",
     "ldb",
