@@ -44,7 +44,7 @@ BY_NAME = (
 )
 # Modules that Samba's C code imports when a function is called. One that this release does not have may be absent.
 FROM_C = (
-    "samba.dcerpc.auth", "samba.dcerpc.file_id", "samba.dcerpc.idmap", "samba.dcerpc.krb5pac",
+    "samba.dcerpc.auth", "samba.dcerpc.file_id", "samba.dcerpc.idmap", "samba.dcerpc.irpc", "samba.dcerpc.krb5pac",
     "samba.dcerpc.netlogon", "samba.dcerpc.server_id", "samba.dcerpc.smb2_lease_struct", "samba.net", "samba.param",
 )  # fmt: skip
 # Standard modules that C code or codecs look up by name when they are first needed.
