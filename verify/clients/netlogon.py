@@ -10,6 +10,7 @@ from impacket import ntlm
 from impacket.dcerpc.v5 import nrpc
 from impacket.dcerpc.v5.dtypes import NTSTATUS, NULL, ULONG
 from impacket.dcerpc.v5.ndr import NDRCALL
+from impacket.dcerpc.v5.nrpc import DCERPCSessionError  # noqa: F401 - impacket looks for it beside a request's class
 from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_NETLOGON
 
 from verify.clients import rpc
@@ -59,9 +60,9 @@ def challenge(call: Any, machine: str, ours: bytes) -> bytes:
     return bytes(answer["ServerChallenge"])
 
 
-def authenticate(call: Any, machine: Machine, flags: int = CURRENT) -> Channel:
-    """NetrServerAuthenticate3 with these flags; DCERPCException when the server refuses."""
-    ours = os.urandom(8)
+def authenticate(call: Any, machine: Machine, flags: int = CURRENT, *, ours: bytes | None = None) -> Channel:
+    """NetrServerAuthenticate3 with these flags and a challenge (default: random); DCERPCException for a refusal."""
+    ours = ours or os.urandom(8)
     theirs = challenge(call, machine.name, ours)
     aes = bool(flags & AES)
     derive = nrpc.ComputeSessionKeyAES if aes else nrpc.ComputeSessionKeyStrongKey
@@ -79,14 +80,15 @@ def authenticate_raw(call: Any, account: str, credential: bytes, flags: int, *, 
 
 
 @contextmanager
-def sealed(target: Target, machine: Machine) -> Iterator[tuple[Any, Channel]]:
-    """The interface inside a sealed secure channel, and the channel."""
+def secured(target: Target, machine: Machine, *, level: int = rpc.SEALED) -> Iterator[tuple[Any, Channel]]:
+    """The interface inside a secure channel, and the channel."""
     with plain(target) as call:
         channel = authenticate(call, machine)
     with rpc.over_tcp(
         target,
         nrpc.MSRPC_UUID_NRPC,
         caller=rpc.Caller(user=machine.account, password=machine.password),
+        level=level,
         prepare=lambda call: _use(call, channel),
     ) as call:
         yield call, channel

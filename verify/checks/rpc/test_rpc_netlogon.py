@@ -32,7 +32,7 @@ def test_dc_name(target: Target) -> None:
 )
 def test_secure_channel(target: Target, bench: Bench) -> None:
     member = machine(bench)
-    with netlogon.sealed(target, member) as (call, channel):
+    with netlogon.secured(target, member) as (call, channel):
         agreed = netlogon.capabilities(call, target, member, channel, 1)
     assert channel.flags & netlogon.AES, f"expected AES to be agreed, got flags {channel.flags:#x}"
     assert agreed == channel.flags, f"expected the flags {channel.flags:#x} confirmed, got {agreed:#x}"
@@ -53,7 +53,7 @@ def test_secure_channel_wrong_password(target: Target, bench: Bench) -> None:
 )
 def test_capabilities_requested(target: Target, bench: Bench) -> None:
     member = machine(bench)
-    with netlogon.sealed(target, member) as (call, channel):
+    with netlogon.secured(target, member) as (call, channel):
         seen: list[int] = []
         said = rpc.outcome(lambda: seen.append(netlogon.capabilities(call, target, member, channel, 2)))
     # Windows goes on after the old answer; a server that knows level 2 must tell what the client asked for.
@@ -67,7 +67,7 @@ def test_capabilities_requested(target: Target, bench: Bench) -> None:
 @check("rpc.pass-through-logon", loses="users could not log on to file servers and other members by NTLM")
 def test_pass_through_logon(target: Target, bench: Bench) -> None:
     member, user = machine(bench), bench.account()
-    with netlogon.sealed(target, member) as (call, _):
+    with netlogon.secured(target, member) as (call, _):
         answer = netlogon.pass_through(call, target, member, user.name, user.password)
         wrong = rpc.outcome(
             lambda: netlogon.pass_through(call, target, member, user.name, user.password + "x")
