@@ -1,5 +1,6 @@
 """galaxy verify: make what is missing, run the cells, finish the run, judge, certify."""
 
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,11 @@ import typer
 
 from galaxy.cli.render import ready_store, table
 from galaxy.gate.certificate import certify, withdraw
-from galaxy.gate.finish import finish
+from galaxy.gate.finish import finish, planned
 from galaxy.gate.launch import Launch, run_matrix
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
-from galaxy.gate.run import PLAN_FILE, RunInfo, refs_of
+from galaxy.gate.run import RunInfo, refs_of
 from galaxy.gate.stock import stock_images
 from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, trouble_lines, verdict_lines
@@ -53,8 +54,10 @@ def verify(
         # Workers that were killed have left servers and networks; what they knew is kept.
         for line in recover(store):
             say(line)
-        if (folder / PLAN_FILE).exists():
+        if planned(folder):
             summary = finish(folder, policy, seconds=time.monotonic() - began)
+        else:
+            shutil.rmtree(folder)
     _show(folder, summary)
     _certify(store, folder, summary, policy)
     if not summary.passed:

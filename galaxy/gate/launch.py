@@ -1,5 +1,6 @@
 """Starting pytest on the checks and scenarios, and what its end means. Nothing here imports either."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ LOG_FILE = "pytest.log"
 # Six hours: far beyond the longest matrix, short of for ever.
 _SECONDS = 6 * 3600.0
 _USAGE_ERROR = 4
+# What the follower says first.
+_BEGINS = re.compile(r"\d+ items in \d+ cells?$")
 _PYTEST_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:terminal\n"
 
 
@@ -38,10 +41,16 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Callable[[str],
     ini = folder / "pytest.ini"
     write_atomic(ini, _PYTEST_INI)
     said: list[str] = []
+    begun = False
 
     def on_line(line: str) -> None:
-        said.append(line)
-        tell(line)
+        """Pass lines on from the first of the follower's; what comes before is an error's or nobody's."""
+        nonlocal begun
+        begun = begun or _BEGINS.match(line) is not None
+        if begun:
+            tell(line)
+        else:
+            said.append(line)
 
     code = stream(
         _argv(folder, ini, launch),

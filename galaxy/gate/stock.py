@@ -6,6 +6,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.image.make import make_image
+from galaxy.image.manifest import SEALER_REVISION
 from galaxy.release.apt import AptSource, apt_state
 
 SUITES = ("bookworm", "trixie")
@@ -17,11 +18,13 @@ def stock_images(store: Store, settings: Settings) -> tuple[Image, ...]:
 
 
 def _existing(store: Store, suite: str) -> Image | None:
-    """The newest packages image of a suite or its security suite."""
+    """The newest packages image of a suite or its security suite, if it was sealed as this Galaxy seals."""
     found = [
         image
         for image in Catalogue(store=store).images()
-        if image.packaged and image.manifest.provenance.suite in _parts(suite)
+        if image.packaged
+        and image.manifest.sealer == SEALER_REVISION
+        and image.manifest.provenance.suite in _parts(suite)
     ]
     return max(found, key=lambda image: image.manifest.made, default=None)
 
