@@ -1,4 +1,7 @@
-"""What steps write into a domain, so that a later look can tell whether it was kept."""
+"""What steps write into a domain, so that a later look can tell whether it was kept.
+
+The LDAP client is loaded when the first step needs it: the process that only hands out cells never does.
+"""
 
 import secrets
 import tempfile
@@ -6,13 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from ldap3.core.exceptions import LDAPException
+from typing import TYPE_CHECKING
 
 from scenarios.world import World
-from verify.clients.kerberos import Kerberos
-from verify.clients.ldap import Ldap, LdapRefusedError, Session
 from verify.target import Target
+
+if TYPE_CHECKING:
+    from verify.clients.ldap import Session
 
 _USER = 0x200
 # Enough acknowledged writes that others are in flight when the server dies, in at most so many seconds.
@@ -70,7 +73,7 @@ def writing(world: World) -> Iterator[None]:
         try:
             with _session(target) as session:
                 _write_until_it_ends(session, target, acknowledged, enough)
-        except (LDAPException, LdapRefusedError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; the end is an error too
             failures.append(error)
             enough.set()
 
@@ -87,7 +90,7 @@ def writing(world: World) -> Iterator[None]:
 
 
 def _write_until_it_ends(
-    session: Session, target: Target, acknowledged: list[str], enough: threading.Event
+    session: "Session", target: Target, acknowledged: list[str], enough: threading.Event
 ) -> None:
     """Add contacts until an operation fails, which is how this ends: the server is killed."""
     burst = secrets.token_hex(3)
@@ -102,8 +105,11 @@ def _write_until_it_ends(
 
 
 @contextmanager
-def _session(target: Target, user: str = "", password: str = "") -> Iterator[Session]:
+def _session(target: Target, user: str = "", password: str = "") -> Iterator["Session"]:
     """A bound session of its own, by default the administrator's."""
+    from verify.clients.kerberos import Kerberos  # noqa: PLC0415 - see above
+    from verify.clients.ldap import Ldap  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory(prefix="galaxy-step-") as folder:
         sessions = Ldap(target, Kerberos(target, Path(folder)))
         try:
