@@ -1,13 +1,10 @@
 """The images that a first verify makes for itself: the Samba that Debian ships, from its binary packages."""
 
-from galaxy.build import BuildRequest
 from galaxy.host.errors import InputError
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue, Image
-from galaxy.image.make import make_image
 from galaxy.image.manifest import SEALER_REVISION
-from galaxy.release.apt import AptSource, apt_state
 
 SUITES = ("bookworm", "trixie")
 
@@ -30,6 +27,11 @@ def _existing(store: Store, suite: str) -> Image | None:
 
 
 def _made(store: Store, settings: Settings, suite: str) -> Image:
+    # What fetches and builds is loaded only when an image must be made: a second run shall begin at once.
+    from galaxy.build import BuildRequest  # noqa: PLC0415
+    from galaxy.image.make import make_image  # noqa: PLC0415
+    from galaxy.release.apt import AptSource, apt_state  # noqa: PLC0415
+
     offers = AptSource(apt_state(store, settings)).releases()
     versions = [offer.version for offer in offers if offer.packages and offer.suite in _parts(suite)]
     if not versions:
