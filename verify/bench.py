@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -40,12 +39,13 @@ class Account:
 class Bench:
     """The shared things of one (cell, checkpoint), made when first asked for and ended together."""
 
-    def __init__(self, place: Place, target: Target, config: pytest.Config) -> None:
+    def __init__(self, place: Place, target: Target, config: pytest.Config, folder: Path) -> None:
         self.place = place
         self.target = target
         self._config = config
         self._stack = ExitStack()
-        self.folder = Path(tempfile.mkdtemp(prefix="galaxy-verify-"))
+        self.watcher: Session | None = None
+        self.folder = folder
         self._stack.callback(shutil.rmtree, self.folder)
         self._stack.enter_context(_environment("KRB5_CONFIG", str(self.kerberos.config)))
 
@@ -73,10 +73,17 @@ class Bench:
 
     @cached_property
     def ou(self) -> str:
-        """The DN of an OU for this worker's objects; removed with everything below at the end."""
+        """The DN of an OU for this worker's objects; removed with everything below at the end.
+
+        `watcher` is a session that asked to be told of its changes. It is made here because Samba looks for changes
+        every five seconds only, and the check that reads the answer comes later.
+        """
         dn = f"OU=galaxy-verify-{secrets.token_hex(4)},{self.target.base_dn}"
         self.admin.add(dn, {"objectClass": "organizationalUnit"})
         self._stack.callback(lambda: self.admin.delete(dn, tree=True))
+        self.watcher = self.ldap.simple(self.target.admin_principal, self.target.password, transport="tls")
+        self.watcher.subscribe(dn)
+        self.admin.set(dn, description="changed after the watcher asked to be told")
         return dn
 
     def account(self, *, password: str = "", control: int = 0x200, **attributes: Any) -> Account:
@@ -145,13 +152,16 @@ def unique(prefix: str) -> str:
 BENCH = pytest.StashKey[Bench]()
 
 
-def bench_for(config: pytest.Config, place: Place, target: Target) -> Bench:
-    """The bench of this place; one of another place is ended first."""
+def bench_for(config: pytest.Config, place: Place, target: Target, folders: pytest.TempPathFactory) -> Bench:
+    """The bench of this place; one of another place is ended first.
+
+    Its folder is pytest's, so that what a killed run leaves goes with one of the next.
+    """
     current = config.stash.get(BENCH, None)
     if current is not None and current.place == place and current.target == target:
         return current
     end_bench(config)
-    made = Bench(place, target, config)
+    made = Bench(place, target, config, folders.mktemp("bench"))
     config.stash[BENCH] = made
     return made
 

@@ -40,9 +40,11 @@ def target(request: pytest.FixtureRequest, place: Place) -> Target:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, place: Place, target: Target) -> Bench:
+def bench(
+    request: pytest.FixtureRequest, place: Place, target: Target, tmp_path_factory: pytest.TempPathFactory
+) -> Bench:
     """What the checks of this place share; test accounts come from it."""
-    return bench_for(request.node.config, place, target)
+    return bench_for(request.node.config, place, target, tmp_path_factory)
 
 
 @pytest.fixture

@@ -134,3 +134,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         there = nextitem.stash.get(IDENTITY, None) if nextitem is not None else None
         if here is not None and (there is None or there.place != here.place or check_of(nextitem) is None):
             end_bench(item.config)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let go of what an interrupted item held."""
+    end_bench(session.config)

@@ -40,7 +40,7 @@ class Kerberos:
 
     def __init__(self, target: Target, folder: Path) -> None:
         self._target = target
-        self._folder = folder
+        self.folder = folder
         self.config = self.configuration()
         self._admin: str = ""
 
@@ -59,7 +59,7 @@ class Kerberos:
 
     def file(self, prefix: str) -> Path:
         """A new empty file in the private folder."""
-        with NamedTemporaryFile(dir=self._folder, prefix=prefix, delete=False) as made:
+        with NamedTemporaryFile(dir=self.folder, prefix=prefix, delete=False) as made:
             return Path(made.name)
 
     @property

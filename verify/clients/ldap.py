@@ -164,6 +164,8 @@ class Session:
             auto_encode=False,
         )
         self.connection.send("searchRequest", request, [NOTIFICATION])
+        # A connection's requests are taken in their order: when this one is answered, the server is watching.
+        self.read("", ["currentTime"])
 
     def next_change(self) -> Entry:
         """The next changed object; the connection's patience bounds the wait."""
@@ -271,7 +273,8 @@ class Ldap:
             self._target.address,
             port=port or (636 if transport == "tls" else 389),
             use_ssl=transport == "tls",
-            tls=ldap3.Tls(validate=ssl.CERT_NONE),
+            # A folder of authorities that holds none: reading the host's takes longer than the handshake.
+            tls=ldap3.Tls(validate=ssl.CERT_NONE, ca_certs_path=str(self._kerberos.folder)),
             get_info=ldap3.NONE,
             connect_timeout=_PATIENCE,
         )
