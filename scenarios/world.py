@@ -14,6 +14,7 @@ from galaxy.server.config import NamespaceNetwork, Server
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.execute import exec_
 from galaxy.server.lifecycle import remove
+from galaxy.server.running import alive
 from scenarios.lab import DOMAIN, REALM, SERVERS, Lab
 from verify.target import Shell, Target, read_password
 
@@ -77,6 +78,7 @@ class World:
             version=Version.parse(self.images[0].version),
             shell=_shell(server),
             log_folder=server.log,
+            pid=running.pid if (running := alive(server)) is not None else None,
         )
 
     def keep_evidence(self, *, state: bool) -> None:

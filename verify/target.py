@@ -30,7 +30,8 @@ class Target:
 
     `realm` is in capitals, `domain` the NetBIOS name, `fqdn` the host name that tickets are made for;
     clients connect to `address` and never look names up. `version` is None for an AD that is not Samba.
-    `log_folder` is the server's /var/log/samba as this host sees it.
+    `log_folder` is the server's /var/log/samba as this host sees it, `pid` its first process when it runs on
+    this host in namespaces of its own.
     """
 
     address: str
@@ -43,6 +44,7 @@ class Target:
     version: Version | None = None
     shell: Shell | None = field(default=None, repr=False)
     log_folder: Path | None = None
+    pid: int | None = None
 
     @property
     def dns_domain(self) -> str:
@@ -87,6 +89,7 @@ class _TargetFile(BaseModel):
     version: str = ""
     shell: list[str] = []
     log_folder: str = ""
+    pid: int = 0
 
 
 def load_target(file: Path) -> Target:
@@ -116,6 +119,7 @@ def _from_file(body: _TargetFile, folder: Path) -> Target:
         version=Version.parse(body.version) if body.version else None,
         shell=prefix_shell(body.shell) if body.shell else None,
         log_folder=folder / body.log_folder if body.log_folder else None,
+        pid=body.pid or None,
     )
 
 
