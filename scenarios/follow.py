@@ -17,6 +17,9 @@ from galaxy.host.journal import recover
 from galaxy.host.store import default_store
 from verify.record import Recorder, properties_of
 
+# After so many seconds without a line, a run tells how far it is.
+_SILENCE = 5.0
+
 
 @dataclass(slots=True)
 class _Pace:
@@ -48,6 +51,7 @@ class Follower:
         self._done = 0
         self._paces: dict[str, _Pace] = {}
         self._ended: set[str] = set()
+        self._told = time.monotonic()
 
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn what is to come from the first worker's list."""
@@ -115,7 +119,11 @@ class Follower:
             return
         spot.outcomes[result.outcome] += 1
         spot.seconds += result.seconds
-        if spot.outcomes.total() == spot.planned:
+        ended = spot.outcomes.total()
+        if ended < spot.planned:
+            if time.monotonic() - self._told > _SILENCE:
+                self._line(result.cell, f"checks at {result.checkpoint}: {ended} of {spot.planned}")
+        else:
             counts = ", ".join(
                 f"{spot.outcomes[word]} {word.value}" for word in Outcome if spot.outcomes[word]
             )
@@ -123,6 +131,7 @@ class Follower:
 
     def _line(self, cell: str, text: str) -> None:
         total = len(self._plan)
+        self._told = time.monotonic()
         _tell(f"[{self._done:>{len(str(total))}}/{total}] {cell:{self._width}}  {text}")
 
     def _clock(self, report: pytest.TestReport, result: ItemResult) -> None:

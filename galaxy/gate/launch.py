@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.gate.finish import planned
+from galaxy.gate.results import RESULTS_FILE, read_results
 from galaxy.gate.suite import package_root
 from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
@@ -19,7 +20,8 @@ _SECONDS = 6 * 3600.0
 _USAGE_ERROR = 4
 # What the follower says first.
 _BEGINS = re.compile(r"\d+ items in \d+ cells?$")
-_PYTEST_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:terminal\n"
+_PYTEST_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider\n"
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,28 +34,76 @@ class Launch:
     selection: str = ""
 
 
-def run_matrix(store: Store, folder: Path, launch: Launch, tell: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What to check without a matrix: the domain controller of a target file, by the checks of a tier."""
+
+    file: Path
+    tier: str
+    selection: str = ""
+
+
+def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
     """Run the matrix into `folder`; each line of progress goes to `tell` and all output to pytest.log.
 
-    Raises InputError when there is nothing to run, or pytest refuses what it was asked. Failures of items
-    are no errors: they are in the results.
+    Raises InputError when there is nothing to run, or pytest refuses what it was asked. Failures of items are no
+    errors: they are in the results.
     """
+    images = [word for ref in launch.images for word in ("--image", ref)]
+    words = [
+        *("-p", "no:terminal", "-p", "scenarios.plugin", "--matrix", launch.matrix, *images),
+        *("-n", str(launch.workers or "auto"), "--dist", "loadgroup", "--no-loadscope-reorder"),
+    ]
+    _run_pytest(store, folder, words, launch.selection, tell, _BEGINS)
+    if not planned(folder):
+        raise _nothing(folder, launch.selection)
+
+
+def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
+    """Run the checks alone against one domain controller; otherwise as `run_matrix`."""
+    words = [
+        "-p",
+        "no:xdist",
+        "-q",
+        "--no-header",
+        "--tb=no",
+        "--target",
+        str(probe.file),
+        "--tier",
+        probe.tier,
+    ]
+    _run_pytest(store, folder, words, probe.selection, tell, re.compile(""))
+    file = folder / RESULTS_FILE
+    if not file.exists() or not read_results(file):
+        raise _nothing(folder, probe.selection)
+
+
+def _run_pytest(
+    store: Store, folder: Path, words: Sequence[str], selection: str, tell: Tell, begins: re.Pattern[str]
+) -> None:
+    """Run pytest on the checks; lines go to `tell` from the first that `begins` matches."""
     ini = folder / "pytest.ini"
     write_atomic(ini, _PYTEST_INI)
     said: list[str] = []
     begun = False
 
     def on_line(line: str) -> None:
-        """Pass lines on from the first of the follower's; what comes before is an error's or nobody's."""
+        """Pass lines on once the run has begun; what comes before is an error's or nobody's."""
         nonlocal begun
-        begun = begun or _BEGINS.match(line) is not None
+        begun = begun or begins.match(line) is not None
+        said.append(line)
         if begun:
             tell(line)
-        else:
-            said.append(line)
 
+    checks = package_root("verify") / "checks"
+    argv = [
+        *(sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", str(checks.parent.parent)),
+        *("--import-mode=importlib", "-p", "verify.plugin", "--results", str(folder), *words),
+        *(["-k", selection] if selection else []),
+        str(checks),
+    ]
     code = stream(
-        _argv(folder, ini, launch),
+        argv,
         log=folder / LOG_FILE,
         on_line=on_line,
         timeout=_SECONDS,
@@ -62,21 +112,6 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Callable[[str],
     )
     if code == _USAGE_ERROR:
         raise _refusal(said)
-    if not planned(folder):
-        raise _nothing(folder, launch)
-
-
-def _argv(folder: Path, ini: Path, launch: Launch) -> list[str | Path]:
-    checks = package_root("verify") / "checks"
-    images = [word for ref in launch.images for word in ("--image", ref)]
-    selection = ["-k", launch.selection] if launch.selection else []
-    what: list[str | Path] = ["--results", folder, "--matrix", launch.matrix, *images, *selection, checks]
-    return [
-        *(sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", str(checks.parent.parent)),
-        *("--import-mode=importlib", "-p", "verify.plugin", "-p", "scenarios.plugin"),
-        *("-n", str(launch.workers or "auto"), "--dist", "loadgroup", "--no-loadscope-reorder"),
-        *what,
-    ]
 
 
 def _refusal(said: Sequence[str]) -> InputError:
@@ -89,9 +124,7 @@ def _refusal(said: Sequence[str]) -> InputError:
     )
 
 
-def _nothing(folder: Path, launch: Launch) -> InputError:
-    if launch.selection:
-        return InputError(
-            f"-k {launch.selection!r} selects no check", "Name an area, a check or a checkpoint."
-        )
+def _nothing(folder: Path, selection: str) -> InputError:
+    if selection:
+        return InputError(f"-k {selection!r} selects no check", "Name an area, a check or a checkpoint.")
     return InputError(f"the run ended before it began; see {folder / LOG_FILE}", "Look at its last lines.")

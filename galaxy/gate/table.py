@@ -12,12 +12,12 @@ HEADERS = ("image", "area", "passed", "failed", "known", "blocked", "n/a", "seco
 
 
 def area_rows(run: RunInfo, items: Sequence[ItemResult]) -> Iterator[tuple[str, ...]]:
-    """A row for each image and area, steps first, then a row of sums."""
-    for image in run.images:
-        own = [item for item in items if image.ref in refs_of(item.cell)]
+    """A row for each image (or the target) and area, steps first, then a row of sums."""
+    named = [(image.ref, [item for item in items if image.ref in refs_of(item.cell)]) for image in run.images]
+    for name, own in named or [(run.matrix, list(items))]:
         areas = sorted({item.area for item in own}, key=lambda area: (area != STEP_AREA, area))
         for number, area in enumerate(areas):
-            yield _row(image.ref if number == 0 else "", area, [item for item in own if item.area == area])
+            yield _row(name if number == 0 else "", area, [item for item in own if item.area == area])
         yield _row("", "all", own)
 
 
