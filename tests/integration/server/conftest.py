@@ -174,5 +174,6 @@ def _processes_of(store: Store) -> Iterator[str]:
             comm, _, rest = (folder / "stat").read_text().partition("(")[2].rpartition(")")
         except OSError:
             continue
-        if digest.encode() in words and not rest.startswith(" Z")  # the host's init takes its time to reap:
+        ended = rest.startswith(" Z")  # the host's init takes its time to reap
+        if digest.encode() in words and not ended:
             yield comm
