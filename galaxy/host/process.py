@@ -123,7 +123,7 @@ def stream(
     deadline = time.monotonic() + timeout
     tail: deque[str] = deque(maxlen=200)
     with (
-        log.open("a", encoding="utf-8") as sink,
+        log.open("a", encoding="utf-8", buffering=1) as sink,
         _started(
             words,
             env=env,

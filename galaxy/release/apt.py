@@ -80,7 +80,7 @@ class AptSource:
         return SourceTree(
             path=into,
             digest=spec.digest,
-            files=spec.files,
+            files=spec.files + ((spec.donor.archive,) if spec.donor else ()),
             patches=patches,
             epoch=self._epoch(spec),
         )
