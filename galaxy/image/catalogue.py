@@ -7,6 +7,7 @@ from pathlib import Path
 from galaxy.host.errors import GalaxyError, InputError, PolicyError
 from galaxy.host.store import Store
 from galaxy.image.manifest import SEALER_REVISION, Manifest, read_manifest
+from galaxy.release.version import Version
 
 SQUASHFS = "image.squashfs"
 MANIFEST = "manifest.json"
@@ -49,6 +50,7 @@ def load_image(folder: Path) -> Image:
             f"{folder / MANIFEST} belongs to image {manifest.image_sha256[:SHORT]}",
             "Remove the folder, then import or build the image again.",
         )
+    Version.parse(manifest.provenance.version)
     return Image(
         id=manifest.image_sha256,
         version=manifest.provenance.version,
@@ -76,7 +78,7 @@ class Catalogue:
         """All images that can be read, by version, then newest first."""
         found = [item for item in self._items() if isinstance(item, Image)]
         found.sort(key=lambda image: image.manifest.made, reverse=True)
-        return tuple(sorted(found, key=lambda image: (_version_key(image.version), image.packaged)))
+        return tuple(sorted(found, key=lambda image: (Version.parse(image.version), image.packaged)))
 
     def damaged(self) -> tuple[Damaged, ...]:
         """What stands among the images with a manifest that cannot be read or is another's."""
@@ -129,11 +131,6 @@ def _image_of(server_file: Path) -> str:
         return str(tomllib.loads(server_file.read_text(encoding="utf-8")).get("image_id", ""))
     except (OSError, ValueError):
         return ""
-
-
-def _version_key(version: str) -> tuple[tuple[int, str], ...]:
-    parts = version.replace("-", ".").replace("rc", ".-1.").split(".")
-    return tuple((int(part), "") if part.lstrip("-").isdigit() else (0, part) for part in parts if part)
 
 
 def _offer(images: list[Image], ref: str) -> str:
