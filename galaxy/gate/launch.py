@@ -1,6 +1,7 @@
 """Starting pytest on the checks and scenarios, and what its end means. Nothing here imports either."""
 
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _SECONDS = 6 * 3600.0
 _USAGE_ERROR = 4
 # What the follower says first.
 _BEGINS = re.compile(r"\d+ items in \d+ cells?$")
+# What pytest says of its first items, a letter each.
+_DOTS = re.compile(r"[.FkBn]+\s")
 _PYTEST_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider\n"
 Tell = Callable[[str], None]
 
@@ -72,7 +75,7 @@ def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
         "--tier",
         probe.tier,
     ]
-    _run_pytest(store, folder, words, probe.selection, tell, re.compile(""))
+    _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
     file = folder / RESULTS_FILE
     if not file.exists() or not read_results(file):
         raise _nothing(folder, probe.selection)
@@ -98,18 +101,17 @@ def _run_pytest(
     checks = package_root("verify") / "checks"
     argv = [
         *(sys.executable, "-m", "pytest", "-c", str(ini), "--rootdir", str(checks.parent.parent)),
-        *("--import-mode=importlib", "-p", "verify.plugin", "--results", str(folder), *words),
+        *("--import-mode=importlib", "--basetemp", str(folder / "tmp"), "-p", "verify.plugin"),
+        *("--results", str(folder), *words),
         *(["-k", selection] if selection else []),
         str(checks),
     ]
-    code = stream(
-        argv,
-        log=folder / LOG_FILE,
-        on_line=on_line,
-        timeout=_SECONDS,
-        env={"GALAXY_ROOT": str(store.root), "PYTHONPATH": str(package_root("galaxy").parent)},
-        check=False,
-    )
+    env = {"GALAXY_ROOT": str(store.root), "PYTHONPATH": str(package_root("galaxy").parent)}
+    log = folder / LOG_FILE
+    try:
+        code = stream(argv, log=log, on_line=on_line, timeout=_SECONDS, env=env, check=False)
+    finally:
+        shutil.rmtree(folder / "tmp", ignore_errors=True)
     if code == _USAGE_ERROR:
         raise _refusal(said)
 

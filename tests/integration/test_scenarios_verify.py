@@ -1,0 +1,69 @@
+"""galaxy verify for real: a run writes what the contract says, and an interrupted one leaves nothing."""
+
+import json
+import os
+import signal
+
+import pytest
+from support import GALAXY
+
+from galaxy.gate.results import read_results
+from galaxy.host.process import background, run
+
+# Cheap checks of several areas, one of them last.
+SOME = "started and not stopped and (dns.soa or ldap.rootdse or health.dbcheck)"
+
+
+def test_a_run_leaves_its_results_and_nothing_else(own_store, image, galaxy, residue, tmp_path):
+    settled = residue(own_store)
+    report = tmp_path / "report"
+    done = galaxy(own_store, "verify", "--matrix", "all", "-k", SOME, "--report", report)
+    assert done.returncode == 0, done.output
+    items = read_results(report / "results.jsonl")
+    assert [item.id for item in items][:2] == ["step.create", "step.start"]
+    assert {item.cell for item in items} == {f"lifecycle[{image.ref}]"}
+    assert {item.outcome.value for item in items} == {"passed"}
+    assert items[-1].id == "health.dbcheck"
+    summary = json.loads((report / "summary.json").read_text())
+    assert summary["counts"]["passed"] == len(items)
+    assert summary["figures"][f"lifecycle[{image.ref}] start ready_s"] > 0
+    assert not summary["verdicts"][image.ref]["passed"]
+    assert (report / "junit.xml").exists()
+    assert "only part of the checks was selected" in done.stdout
+    assert not own_store.certificates.exists()
+    settled()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--matrix", "all", "-k", "no-such-check"), "selects no check"),
+        (("--matrix", "all", "--image", "9.9.9"), "there is no image 9.9.9"),
+        (("--matrix", "weekly"), "there is no matrix 'weekly'"),
+        (("--matrix", "all", "--policy", "/nowhere.toml"), "cannot read /nowhere.toml"),
+        ((), "must be given"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line_and_leaves_nothing(own_store, galaxy, residue, arguments, why):
+    settled = residue(own_store)
+    done = galaxy(own_store, "verify", *arguments)
+    assert done.returncode == 2, done.output
+    assert why in done.stderr
+    assert not list(own_store.runs.iterdir())
+    settled()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_leaves_nothing(own_store, galaxy, residue, tmp_path, sign):
+    """After SIGKILL, which nobody can catch, the run's processes end by themselves and unwind."""
+    settled = residue(own_store)
+    log, report = tmp_path / "log", tmp_path / "report"
+    argv = [*GALAXY, "verify", "--matrix", "all", "--report", report]
+    with background(argv, log=log, env={"GALAXY_ROOT": str(own_store.root)}) as process:
+        begun = f"until grep -q 'start: ' {log}; do sleep 0.1; done"
+        run(["timeout", "120", "sh", "-c", begun], timeout=130)
+        os.kill(process.pid, sign)
+        assert process.wait(timeout=60) == {signal.SIGKILL: -9}.get(sign, 130)
+    run(["timeout", "30", "sh", "-c", f"while ls {own_store.journal} | grep -q .; do sleep 0.1; done"])
+    settled()
+    assert galaxy(own_store, "recover").stdout == "nothing was left behind\n"
