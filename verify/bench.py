@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,13 +40,13 @@ class Account:
 class Bench:
     """The shared things of one (cell, checkpoint), made when first asked for and ended together."""
 
-    def __init__(self, place: Place, target: Target, config: pytest.Config, folder: Path) -> None:
+    def __init__(self, place: Place, target: Target, config: pytest.Config) -> None:
         self.place = place
         self.target = target
         self._config = config
         self._stack = ExitStack()
         self.watcher: Session | None = None
-        self.folder = folder
+        self.folder = _folder()
         self._stack.callback(shutil.rmtree, self.folder)
         self._stack.enter_context(_environment("KRB5_CONFIG", str(self.kerberos.config)))
 
@@ -85,6 +86,11 @@ class Bench:
         self.watcher.subscribe(dn)
         self.admin.set(dn, description="changed after the watcher asked to be told")
         return dn
+
+    @cached_property
+    def user(self) -> Account:
+        """An ordinary user for checks that neither change it nor try wrong passwords: making one costs 50 ms."""
+        return self.account()
 
     def account(self, *, password: str = "", control: int = 0x200, **attributes: Any) -> Account:
         """A new user (another account with another userAccountControl) with a random name and password."""
@@ -152,16 +158,13 @@ def unique(prefix: str) -> str:
 BENCH = pytest.StashKey[Bench]()
 
 
-def bench_for(config: pytest.Config, place: Place, target: Target, folders: pytest.TempPathFactory) -> Bench:
-    """The bench of this place; one of another place is ended first.
-
-    Its folder is pytest's, so that what a killed run leaves goes with one of the next.
-    """
+def bench_for(config: pytest.Config, place: Place, target: Target) -> Bench:
+    """The bench of this place; one of another place is ended first."""
     current = config.stash.get(BENCH, None)
     if current is not None and current.place == place and current.target == target:
         return current
     end_bench(config)
-    made = Bench(place, target, config, folders.mktemp("bench"))
+    made = Bench(place, target, config)
     config.stash[BENCH] = made
     return made
 
@@ -172,6 +175,16 @@ def end_bench(config: pytest.Config) -> None:
     if current is not None:
         del config.stash[BENCH]
         current.close()
+
+
+def _folder() -> Path:
+    """A private folder of this process; those that killed processes left are removed on the way."""
+    base = Path(tempfile.gettempdir())
+    for old in base.glob("galaxy-verify-*.*"):
+        owner = old.name.removeprefix("galaxy-verify-").partition(".")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"galaxy-verify-{os.getpid()}."))
 
 
 @contextmanager

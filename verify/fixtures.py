@@ -40,11 +40,9 @@ def target(request: pytest.FixtureRequest, place: Place) -> Target:
 
 
 @pytest.fixture
-def bench(
-    request: pytest.FixtureRequest, place: Place, target: Target, tmp_path_factory: pytest.TempPathFactory
-) -> Bench:
+def bench(request: pytest.FixtureRequest, place: Place, target: Target) -> Bench:
     """What the checks of this place share; test accounts come from it."""
-    return bench_for(request.node.config, place, target, tmp_path_factory)
+    return bench_for(request.node.config, place, target)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The pytest plugin of the checks: options, places, order, outcomes, results. `-p verify.plugin` loads it."""
 
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         there = nextitem.stash.get(IDENTITY, None) if nextitem is not None else None
         if here is not None and (there is None or there.place != here.place or check_of(nextitem) is None):
             end_bench(item.config)
+
+
+def pytest_sessionstart() -> None:
+    """End on SIGTERM as on Ctrl-C, so that nothing stays in the directory that was checked."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is under way now is the cleaning up
+    raise KeyboardInterrupt
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -48,7 +48,7 @@ def test_signed_answer(dns: Dns) -> None:
 def test_users_may_not_change_others_records(
     dns: Dns, kerberos: Kerberos, bench: Bench, target: Target
 ) -> None:
-    user = bench.account()
+    user = bench.user
     cache = kerberos.kinit(user.principal, user.password)
     done = dns.secure_update(f"update add {target.fqdn} 60 A 192.0.2.66", cache=cache)
     found = dns.texts(target.fqdn, "A")

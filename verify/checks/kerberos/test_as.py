@@ -12,7 +12,7 @@ _ENCTYPES = ("aes256-cts-hmac-sha1-96", "aes128-cts-hmac-sha1-96")
 
 @check("kerberos.as-password", loses="nobody could log in", tier="smoke")
 def test_password(kerberos: Kerberos, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     tickets = kerberos.tickets(kerberos.kinit(user.principal, user.password))
     assert f"krbtgt/{user.realm}@{user.realm}" in tickets, f"kinit succeeded without a TGT: {tickets}"
 
@@ -48,14 +48,14 @@ def test_must_change(kerberos: Kerberos, bench: Bench) -> None:
 
 @check("kerberos.preauth-required", loses="passwords could be guessed offline from tickets anybody may get")
 def test_preauthentication_is_required(kerberos: Kerberos, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     trace = kerberos.trace("kinit", user.principal, stdin=user.password + "\n")
     assert "Additional pre-authentication required" in trace, f"the KDC asked for none:\n{trace}"
 
 
 @check("kerberos.as-aes", loses="clients that only take AES could not log in")
 def test_aes_enctypes(kerberos: Kerberos, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     for enctype in _ENCTYPES:
         config = kerberos.configuration(
             f"default_tkt_enctypes = {enctype}\n  default_tgs_enctypes = {enctype}"
@@ -66,7 +66,7 @@ def test_aes_enctypes(kerberos: Kerberos, bench: Bench) -> None:
 
 @check("kerberos.as-rc4", loses="weak RC4 tickets would go on, or old clients would stop, unannounced")
 def test_rc4(kerberos: Kerberos, bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     config = kerberos.configuration(
         "default_tkt_enctypes = arcfour-hmac\n  permitted_enctypes = arcfour-hmac\n"
         "  allow_weak_crypto = true\n  allow_rc4 = true"
@@ -80,7 +80,7 @@ def test_rc4(kerberos: Kerberos, bench: Bench, target: Target) -> None:
 
 @check("kerberos.udp", loses="clients that begin with UDP could not log in")
 def test_udp_first(kerberos: Kerberos, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     config = kerberos.configuration(udp_limit=1465)
     trace = kerberos.trace("kinit", user.principal, stdin=user.password + "\n", config=config)
     assert "from dgram" in trace, f"no answer over UDP:\n{trace}"
@@ -96,7 +96,7 @@ def test_enterprise_name(kerberos: Kerberos, bench: Bench, target: Target) -> No
 
 @check("kerberos.renew", loses="long jobs would lose their tickets")
 def test_renewal(kerberos: Kerberos, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     cache = kerberos.kinit(user.principal, user.password, "-r", "1d", "-l", "1h")
     done = kerberos.run("kinit", "-R", cache=cache)
     assert done.returncode == 0, f"the ticket could not be renewed: {done.output}"
@@ -104,7 +104,7 @@ def test_renewal(kerberos: Kerberos, bench: Bench) -> None:
 
 @check("kerberos.fast", loses="password guessing on the wire would not be armoured against")
 def test_armour(kerberos: Kerberos, bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     trace = kerberos.trace("kinit", "-T", kerberos.admin, user.principal, stdin=user.password + "\n")
     armoured = "Using FAST due to armor ccache negotiation result" in trace
     assert armoured == target.expect(old=False, new=True, since="4.16"), trace
@@ -112,7 +112,7 @@ def test_armour(kerberos: Kerberos, bench: Bench, target: Target) -> None:
 
 @check("kerberos.skew", loses="replayed logons from another time would be taken")
 def test_clock_skew(kerberos: Kerberos, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     assert kerberos.refusal_at(user.principal, user.password, 0) == 0, "refused with the right time"
     code = kerberos.refusal_at(user.principal, user.password, 3600)
     assert code == _AP_ERR_SKEW, f"an hour ahead: expected {_AP_ERR_SKEW} (clock skew too great), got {code}"

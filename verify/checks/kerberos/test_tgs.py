@@ -57,7 +57,7 @@ def test_service_keytab(kerberos: Kerberos, bench: Bench) -> None:
 
 @check("kerberos.pac", loses="group membership would not reach file servers", tier="smoke")
 def test_groups_reach_the_service(kerberos: Kerberos, ldap: Ldap, bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     group = bench.group(user.dn)
     sid = bench.admin.read(group, ["objectSid"]).raw("objectSid")
     cache = kerberos.kinit(user.principal, user.password)
@@ -68,7 +68,7 @@ def test_groups_reach_the_service(kerberos: Kerberos, ldap: Ldap, bench: Bench) 
 
 @check("kerberos.pac-buffers", loses="services that read tickets' PAC would not know who the user is")
 def test_pac_reaches_a_keytab_service(kerberos: Kerberos, bench: Bench) -> None:
-    user, service = bench.account(), _service(bench)
+    user, service = bench.user, _service(bench)
     keytab = kerberos.keytab(service.principal, service.password)
     cache = kerberos.kinit(user.principal, user.password)
     attributes = _accepted_attributes(cache, keytab, service)
@@ -78,7 +78,7 @@ def test_pac_reaches_a_keytab_service(kerberos: Kerberos, bench: Bench) -> None:
 
 @check("kerberos.s4u2self", loses="services could not act for users who logged in without Kerberos")
 def test_service_for_user_to_self(kerberos: Kerberos, bench: Bench) -> None:
-    user, service = bench.account(), _service(bench)
+    user, service = bench.user, _service(bench)
     cache = kerberos.kinit(service.principal, service.password)
     done = kerberos.service_ticket(service.principal, "-U", user.name, cache=cache)
     assert done.returncode == 0, f"S4U2Self was refused: {done.output}"

@@ -33,7 +33,7 @@ def test_simple_over_tls(ldap: Ldap, target: Target) -> None:
 
 @check("ldap.bind-name-forms", loses="users could not log in as DOMAIN\\name, by DN or by UPN")
 def test_name_forms(ldap: Ldap, bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     forms = (user.dn, f"{target.domain}\\{user.name}", f"{user.name}@{target.dns_domain}", user.principal)
     for form in forms:
         assert ldap.simple(form, user.password).sid() == user.sid, f"bound as {form}, became somebody else"
@@ -81,7 +81,7 @@ def test_gssapi_without_layer_refused(ldap: Ldap) -> None:
 
 @check("ldap.bind-ntlm", loses="clients without Kerberos could not use the directory")
 def test_ntlm_sealed(ldap: Ldap, bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     session = ldap.open()
     ntlm_bind(session.connection, f"{target.domain}\\{user.name}", user.password)
     session.require("NTLM bind")

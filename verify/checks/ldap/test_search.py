@@ -50,7 +50,7 @@ def test_virtual_list_view(bench: Bench) -> None:
 
 @check("ldap.in-chain", loses="members of nested groups would not get what the outer group may")
 def test_nested_membership(bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     outer = bench.group(bench.group(bench.group(user.dn)))
     query = f"(&(sAMAccountName={user.name})(memberOf:{_IN_CHAIN}:={outer}))"
     assert len(bench.admin.search(bench.ou, query, ["cn"])) == 1, "three groups deep, and not found"
@@ -76,7 +76,7 @@ def test_ambiguous_name_resolution(bench: Bench) -> None:
 
 @check("ldap.guid-and-sid", loses="references by GUID or SID, as in group policies, would lead nowhere")
 def test_base_by_guid_and_sid(bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     guid = bench.admin.read(user.dn, ["objectGUID"]).raw("objectGUID")
     for base in (f"<GUID={guid.hex()}>", f"<SID={user.sid.hex()}>"):
         assert bench.admin.read(base, ["cn"]).dn.lower() == user.dn.lower(), f"{base} is another object"
@@ -86,7 +86,7 @@ def test_base_by_guid_and_sid(bench: Bench, target: Target) -> None:
 
 @check("ldap.extended-dn", loses="replication tools and Windows consoles could not follow references")
 def test_extended_dn(bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     group = bench.group(user.dn)
     member = bench.admin.read(group, ["member"], controls=[controls.extended_dn()]).one("member")
     assert re.match(r"<GUID=[0-9a-f-]{36}>;<SID=S-1-5-21-[0-9-]+>;CN=", member), f"member is {member}"
@@ -126,7 +126,7 @@ def test_dirsync(bench: Bench, target: Target) -> None:
 
 @check("ldap.dirsync-refused", loses="any user could follow all changes of the directory, secrets too")
 def test_dirsync_refused_to_users(ldap: Ldap, bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     session = ldap.simple(user.principal, user.password)
     with refused(50):
         session.search(target.base_dn, "(sAMAccountName=*)", ["cn"], controls=[controls.dirsync()])
@@ -157,7 +157,7 @@ def test_range_retrieval(bench: Bench) -> None:
 
 @check("ldap.constructed", loses="tools that show lockouts, token groups and paths would show nothing")
 def test_constructed_attributes(bench: Bench, target: Target) -> None:
-    user = bench.account()
+    user = bench.user
     group = bench.group(user.dn)
     sid = bench.admin.read(group, ["objectSid"]).raw("objectSid")
     names = ["tokenGroups", "canonicalName", "msDS-User-Account-Control-Computed", "createTimeStamp"]
@@ -179,7 +179,7 @@ def test_global_catalogue_subset(ldap: Ldap, bench: Bench, target: Target) -> No
 
 @check("ldap.confidential", loses="any user could read what the schema calls confidential")
 def test_confidential_attribute(ldap: Ldap, bench: Bench) -> None:
-    secret, reader = bench.account(), bench.account()
+    secret, reader = bench.account(), bench.user
     # unixUserPassword is confidential in the shipped schema (searchFlags bit 0x80).
     bench.admin.set(secret.dn, unixUserPassword="hidden")
     assert bench.admin.read(secret.dn, ["unixUserPassword"]).one("unixUserPassword") == "hidden"
@@ -192,7 +192,7 @@ def test_confidential_attribute(ldap: Ldap, bench: Bench) -> None:
 
 @check("ldap.secrets-hidden", loses="password hashes could be read over LDAP")
 def test_secrets_never_leave(bench: Bench) -> None:
-    user = bench.account()
+    user = bench.user
     names = ["unicodePwd", "supplementalCredentials", "ntPwdHistory", "dBCSPwd", "cn"]
     entry = bench.admin.read(user.dn, names)
     assert entry.one("cn") == user.name

@@ -44,7 +44,7 @@ def test_refusals_have_their_codes(bench: Bench) -> None:
 
 @check("ldap.unprivileged-write", loses="any user could change the directory", tier="smoke")
 def test_users_may_not_write(ldap: Ldap, bench: Bench, target: Target) -> None:
-    user, other = bench.account(), bench.account()
+    user, other = bench.user, bench.account()
     session = ldap.simple(user.principal, user.password)
     with refused(50):
         session.add(f"CN={unique('gx')},{bench.ou}", {"objectClass": "contact"})
@@ -113,7 +113,7 @@ def test_reanimation(bench: Bench) -> None:
 
 @check("ldap.tombstones-hidden", loses="any user could read what was deleted (CVE-2018-14628)")
 def test_deleted_objects_hidden_from_users(ldap: Ldap, bench: Bench, target: Target) -> None:
-    user, gone = bench.account(), bench.account()
+    user, gone = bench.user, bench.account()
     bench.admin.delete(gone.dn)
     session = ldap.simple(user.principal, user.password)
     where = f"CN=Deleted Objects,{target.base_dn}"
