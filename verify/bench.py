@@ -147,6 +147,8 @@ class Bench:
 
     def close(self) -> None:
         """End everything, newest first; what fails is raised after the rest has been tried."""
+        if "ldap" in self.__dict__:
+            self.ldap.renew_admin()  # an interrupted check leaves half an answer on the old connection
         self._stack.close()
 
 

@@ -68,8 +68,14 @@ class Progress:
             terminalreporter.write_line(f"{name}: {tally}")
         for result in self._troubles:
             where = f"{result.cell} {result.checkpoint}"
-            terminalreporter.write_line(f"{result.outcome.value:8} {result.id} ({where}): {result.message}")
+            terminalreporter.write_line(
+                f"{result.outcome.value:8} {result.id} ({where}): {_first_line(result.message)}"
+            )
 
     def pytest_unconfigure(self) -> None:
         """End the results file."""
         self._recorder.close()
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")

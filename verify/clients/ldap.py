@@ -210,6 +210,12 @@ class Ldap:
             self._admin = self.simple(self._target.admin_principal, self._target.password, transport="tls")
         return self._admin
 
+    def renew_admin(self) -> None:
+        """Let the next use of `admin` make a new connection."""
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
     def anonymous(self, *, transport: Transport = "clear", port: int | None = None) -> Session:
         """A session without credentials."""
         return self._bound(self._connection(transport, port), transport)
