@@ -9,16 +9,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from verify.clients.dns import Dns
-from verify.clients.kerberos import Kerberos
-from verify.clients.ldap import Ldap, Session
 from verify.place import Place
 from verify.record import hide
 from verify.target import Target
+
+# The clients are loaded by the first check that needs one, never by a process that only hands out items.
+if TYPE_CHECKING:
+    from verify.clients.dns import Dns
+    from verify.clients.kerberos import Kerberos
+    from verify.clients.ldap import Ldap, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +54,30 @@ class Bench:
         self._stack.enter_context(_environment("KRB5_CONFIG", str(self.kerberos.config)))
 
     @cached_property
-    def kerberos(self) -> Kerberos:
+    def kerberos(self) -> "Kerberos":
         """MIT Kerberos against the target."""
+        from verify.clients.kerberos import Kerberos  # noqa: PLC0415 - see above
+
         return Kerberos(self.target, self.folder)
 
     @cached_property
-    def ldap(self) -> Ldap:
+    def ldap(self) -> "Ldap":
         """LDAP sessions with the target."""
+        from verify.clients.ldap import Ldap  # noqa: PLC0415 - see above
+
         made = Ldap(self.target, self.kerberos)
         self._stack.callback(made.close)
         return made
 
     @cached_property
-    def dns(self) -> Dns:
+    def dns(self) -> "Dns":
         """DNS against the target."""
+        from verify.clients.dns import Dns  # noqa: PLC0415 - see above
+
         return Dns(self.target, self.kerberos)
 
     @property
-    def admin(self) -> Session:
+    def admin(self) -> "Session":
         """The administrator's shared LDAP session."""
         return self.ldap.admin
 

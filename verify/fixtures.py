@@ -1,18 +1,21 @@
 """The fixtures of the checks. All are cheap: what costs something lives in the place's bench."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from verify.bench import Bench, bench_for
 from verify.check import Blocked, NotApplicable
-from verify.clients.dns import Dns
-from verify.clients.kerberos import Kerberos
-from verify.clients.ldap import Ldap, samba_version
 from verify.expected import EXPECTED
 from verify.place import NOWHERE_ELSE, Place
 from verify.record import hide
 from verify.target import Shell, Target
+
+if TYPE_CHECKING:  # as in verify.bench
+    from verify.clients.dns import Dns
+    from verify.clients.kerberos import Kerberos
+    from verify.clients.ldap import Ldap
 
 TARGET = pytest.StashKey[Target]()
 _VERSIONED = pytest.StashKey[Target]()
@@ -46,19 +49,19 @@ def bench(request: pytest.FixtureRequest, place: Place, target: Target) -> Bench
 
 
 @pytest.fixture
-def ldap(bench: Bench) -> Ldap:
+def ldap(bench: Bench) -> "Ldap":
     """LDAP sessions."""
     return bench.ldap
 
 
 @pytest.fixture
-def kerberos(bench: Bench) -> Kerberos:
+def kerberos(bench: Bench) -> "Kerberos":
     """kinit, kvno and friends."""
     return bench.kerberos
 
 
 @pytest.fixture
-def dns(bench: Bench) -> Dns:
+def dns(bench: Bench) -> "Dns":
     """DNS queries and updates."""
     return bench.dns
 
@@ -75,6 +78,8 @@ def _with_version(config: pytest.Config, target: Target) -> Target:
     """The target with the version that its server tells, asked once; None stays for other vendors."""
     known = config.stash.get(_VERSIONED, None)
     if known is None or replace(known, version=None) != target:
+        from verify.clients.ldap import samba_version  # noqa: PLC0415 - see above
+
         known = replace(target, version=samba_version(target.address))
         config.stash[_VERSIONED] = known
     return known
