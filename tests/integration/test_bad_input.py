@@ -1,0 +1,336 @@
+"""Bad input: one clear line of what, why and what to do, the documented exit code, and nothing left behind."""
+
+import functools
+import http.server
+import shutil
+import socket
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import galaxy_run, temporary_store, watch
+
+from galaxy.host.process import Completed, run
+from galaxy.host.store import Store
+from galaxy.image.catalogue import Image
+
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+PRIVATE = ("--network", "private")
+
+
+@pytest.fixture(scope="module")
+def own(image: Image) -> Iterator[Store]:
+    """A store with the image and a stopped server dc1 in it."""
+    with temporary_store(image) as own:
+        made = galaxy_run(own, "create", "dc1", "--image", image.id, "--realm", "BAD.TEST", *PRIVATE)
+        assert made.returncode == 0, made.output
+        yield own
+
+
+@pytest.fixture
+def refused(own: Store):
+    """Run a command that must be refused: its exit code, one `error:` line, then what to do; no residue."""
+
+    def command(
+        code: int, words: str, *arguments: str | Path, wrap: tuple[str | Path, ...] = ()
+    ) -> Completed:
+        settled = watch(own)
+        done = galaxy_run(own, *arguments, wrap=wrap, timeout=300)
+        assert done.returncode == code, done.output
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, done.stderr
+        assert words in errors[0], done.stderr
+        assert done.stderr.splitlines()[-1].startswith("  "), f"no hint: {done.stderr}"
+        assert "Traceback" not in done.stderr
+        settled()
+        return done
+
+    return command
+
+
+CREATE = ("create", "dc2", "--image", "4.17.12+packages", "--realm", "OTHER.TEST", *PRIVATE)
+
+
+def create(**changes: str) -> list[str]:
+    """A good create command with some options changed; `name` is the server's name."""
+    words = list(CREATE)
+    for option, value in changes.items():
+        if option == "name":
+            words[1] = value
+        elif f"--{option}" in words:
+            words[words.index(f"--{option}") + 1] = value
+        else:
+            words += [f"--{option}", value] if value else [f"--{option}"]
+    return words
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "../dc2"}, "../dc2"),
+        ({"name": "d" * 80}, "d" * 80),
+        ({"realm": "bad realm.test"}, "bad realm.test"),
+        ({"realm": "SINGLE"}, "SINGLE"),
+        ({"domain": "LONGER-THAN-FIFTEEN"}, "LONGER-THAN-FIFTEEN"),
+        ({"domain": "A B"}, "A B"),
+        ({"address": "300.1.1.1"}, "300.1.1.1"),
+        ({"address": "10.213.0.1"}, "10.213.0.1"),
+        (
+            {"address": "192.0.2.77", "network": "host", "allow-uncertified": ""},
+            "192.0.2.77 is not an address of this host",
+        ),
+        ({"image": "9.9.9"}, "there is no image 9.9.9"),
+        ({"name": "dc1"}, "there is a server dc1 already"),
+        ({"admin-password-file": "/no/such/file"}, "cannot read /no/such/file"),
+    ],
+    ids=str,
+)
+def test_a_server_that_cannot_be(refused, changes, words) -> None:
+    refused(2, words, *create(**changes))
+
+
+def test_a_password_that_the_domain_refuses(refused, tmp_path) -> None:
+    (tmp_path / "password").write_text("short\n")
+    refused(2, "password", *create(**{"admin-password-file": str(tmp_path / "password")}))
+
+
+def test_a_port_in_use_and_by_whom(refused) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.9", 389))
+        taken.listen()
+        words = create(network="host", address="127.0.0.9")
+        done = refused(2, "389/tcp by ", *words, "--allow-uncertified")
+    assert "pytest" in done.stderr or "python" in done.stderr
+
+
+def test_an_uncertified_image_on_the_hosts_network(refused) -> None:
+    refused(6, "4.17.12+packages", *create(network="host", address="127.0.0.9"))
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "status", "logs", "rm"])
+def test_a_server_that_is_not_there(refused, verb) -> None:
+    refused(2, "there is no server dc9", verb, "dc9")
+
+
+@pytest.mark.parametrize("words", [("stop", "dc1"), ("exec", "dc1", "--", "true"), ("shell", "dc1")], ids=str)
+def test_a_server_that_does_not_run(refused, words) -> None:
+    refused(2, "dc1 is not running", *words)
+
+
+def test_a_server_that_runs(own, refused) -> None:
+    assert galaxy_run(own, "start", "dc1").returncode == 0
+    try:
+        refused(2, "dc1 is running already", "start", "dc1")
+        refused(2, "dc1 is running", "rm", "dc1")
+    finally:
+        assert galaxy_run(own, "stop", "dc1").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("start", "dc1"), ("build", "4.17.12"), ("recover",), CREATE, ("image", "rm", "4.17.12")],
+    ids=str,
+)
+def test_not_root(own, words) -> None:
+    done = galaxy_run(own, *words, wrap=NOBODY)
+    assert done.returncode == 3
+    assert "needs root" in done.stderr
+    assert "sudo" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x = 1\n", "x: Extra inputs"), ("[[", "is not valid TOML"), ("", "required")],
+    ids=["unknown key", "no TOML", "empty"],
+)
+def test_a_damaged_server_toml(own, refused, text, words) -> None:
+    file = own.servers / "dc1/server.toml"
+    good = file.read_text()
+    file.write_text(text + good if text == "x = 1\n" else text)
+    try:
+        refused(2, words, "start", "dc1")
+    finally:
+        file.write_text(good)
+
+
+@pytest.mark.parametrize("text", ["jobs = 0", "unknown = 1", "[["])
+def test_damaged_settings(own, tmp_path, text) -> None:
+    (tmp_path / "galaxy.toml").write_text(text)
+    done = galaxy_run(own, "build", "4.17.12", wrap=("env", f"GALAXY_SETTINGS={tmp_path / 'galaxy.toml'}"))
+    assert (done.returncode, "galaxy.toml" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [("9.9.9", "9.9.9"), ("latest!", "is not a Samba version"), ("4.0", "4.0")],
+)
+def test_an_unknown_version(refused, version, words) -> None:
+    refused(2, words, "build", version)
+
+
+def test_a_missing_program(refused, own) -> None:
+    hide = 'mount --bind /dev/null "$(command -v runc)"; exec "$0" "$@"'
+    refused(3, "runtime", "start", "dc1", wrap=("unshare", "--mount", "sh", "-c", hide))
+
+
+def test_a_missing_capability(refused) -> None:
+    bounded = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+    refused(3, "namespace", "start", "dc1", wrap=bounded)
+
+
+def test_no_space_left(own) -> None:
+    """On a file system of 2 MB that exists for this command alone; what it leaves there is printed."""
+    mount = 'mount -t tmpfs -o size=2m tmpfs "$GALAXY_ROOT"'
+    script = f'{mount}; "$0" "$@"; code=$?; find "$GALAXY_ROOT" -size +0; exit $code'
+    words = ("build", "4.22.11", "--packages")
+    done = galaxy_run(own, *words, wrap=("unshare", "--mount", "sh", "-c", script))
+    assert done.returncode == 3, done.output
+    assert "error: " in done.stderr
+    assert "space" in done.stderr or "GB are free" in done.stderr
+    assert "Traceback" not in done.stderr
+    left = [line for line in done.stdout.splitlines() if not line.endswith((".lock", "/journal", "/locks"))]
+    assert [line for line in left if "/apt" not in line and "." in line.rsplit("/", 1)[-1]] == []
+
+
+class TestImages:
+    """What is wrong with an image is found before anything runs from it."""
+
+    @pytest.fixture
+    def broken(self, own: Store, image: Image) -> Iterator[Path]:
+        folder = own.images / image.path.name
+        run(["umount", own.mounts / image.id[:12]], check=False)
+        kept = folder.with_name(f".{folder.name}.kept")
+        shutil.copytree(folder, kept)
+        yield folder
+        shutil.rmtree(folder)
+        kept.rename(folder)
+
+    def test_a_flipped_bit(self, broken, refused) -> None:
+        with (broken / "image.squashfs").open("r+b") as file:
+            file.seek(5_000_000)
+            byte = file.read(1)
+            file.seek(5_000_000)
+            file.write(bytes([byte[0] ^ 1]))
+        refused(6, "was changed after it was sealed", "start", "dc1")
+
+    def test_a_truncated_image(self, broken, refused) -> None:
+        with (broken / "image.squashfs").open("r+b") as file:
+            file.truncate(5_000_000)
+        refused(6, "was changed after it was sealed", "start", "dc1")
+
+    @pytest.mark.parametrize("text", ["{", "{}", '{"format": 99}'])
+    def test_a_damaged_manifest(self, broken, refused, text) -> None:
+        (broken / "manifest.json").write_text(text)
+        refused(6, "manifest", "start", "dc1")
+
+    def test_a_file_that_is_no_export(self, refused, tmp_path) -> None:
+        (tmp_path / "x.tar").write_bytes(b"no image" * 1000)
+        refused(2, "x.tar", "image", "import", tmp_path / "x.tar")
+
+
+class Tarballs(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder; `stall.tar.gz` stops half-way and stays silent."""
+
+    def do_GET(self) -> None:
+        if not self.path.endswith("stall.tar.gz"):
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        self.wfile.write(b"x" * 1000)
+        self.wfile.flush()
+        self.server.released.wait(120)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+class TestTarballs:
+    @pytest.fixture(scope="class")
+    def tarball(self, tmp_path_factory) -> Path:
+        folder = tmp_path_factory.mktemp("tarball")
+        tree = folder / "samba-4.20.1"
+        tree.mkdir()
+        (tree / "VERSION").write_text(
+            "SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=20\nSAMBA_VERSION_RELEASE=1\n"
+        )
+        with tarfile.open(folder / "samba-4.20.1.tar.gz", "w:gz") as archive:
+            archive.add(tree, "samba-4.20.1")
+        return folder / "samba-4.20.1.tar.gz"
+
+    def test_neither_digest_nor_signature(self, refused, tarball) -> None:
+        refused(2, "digest", "build", "4.20.1", "--from", "tarball", "--path", tarball)
+
+    def test_a_wrong_digest(self, refused, tarball) -> None:
+        digest = ("--sha256", "0" * 64)
+        refused(4, "SHA-256", "build", "4.20.1", "--from", "tarball", "--path", tarball, *digest)
+
+    def test_a_digest_that_is_none(self, refused, tarball) -> None:
+        refused(2, "SHA-256", "build", "4.20.1", "--from", "tarball", "--path", tarball, "--sha256", "abc")
+
+    def test_a_signature_that_is_none(self, refused, tarball, tmp_path) -> None:
+        (tmp_path / "x.asc").write_text("no signature")
+        signature = ("--signature", tmp_path / "x.asc")
+        refused(4, "signature", "build", "4.20.1", "--from", "tarball", "--path", tarball, *signature)
+
+    def test_a_file_that_is_not_there(self, refused) -> None:
+        digest = ("--sha256", "0" * 64)
+        refused(
+            2, "/no/such.tar.gz", "build", "4.20.1", "--from", "tarball", "--path", "/no/such.tar.gz", *digest
+        )
+
+    def test_a_mirror_that_stops_answering_half_way(self, refused, tarball) -> None:
+        handler = functools.partial(Tarballs, directory=str(tarball.parent))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            server.released = threading.Event()
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            address = f"http://127.0.0.1:{server.server_port}/stall.tar.gz"
+            try:
+                words = ("build", "4.20.1", "--from", "tarball", "--path", address, "--sha256", "0" * 64)
+                refused(4, "127.0.0.1", *words)
+            finally:
+                server.released.set()
+                server.shutdown()
+
+
+class TestVerify:
+    def test_an_unknown_image(self, refused) -> None:
+        refused(2, "there is no image 9.9.9", "verify", "--matrix", "quick", "--image", "9.9.9")
+
+    def test_an_expression_that_selects_nothing(self, refused) -> None:
+        words = ("verify", "--matrix", "quick", "--image", "4.17.12+packages", "-k", "no_such_check")
+        refused(2, "no_such_check", *words)
+
+    def test_an_expression_that_is_none(self, refused) -> None:
+        words = ("verify", "--matrix", "quick", "--image", "4.17.12+packages", "-k", "and and")
+        refused(2, "and and", *words)
+
+    def test_an_unknown_matrix(self, refused) -> None:
+        refused(2, "nosuch", "verify", "--matrix", "nosuch", "--image", "4.17.12+packages")
+
+    @pytest.mark.parametrize("text", ["[[", "unknown = 1\n"])
+    def test_a_damaged_matrix(self, refused, tmp_path, text) -> None:
+        (tmp_path / "matrix.toml").write_text(text)
+        words = ("verify", "--matrix", tmp_path / "matrix.toml", "--image", "4.17.12+packages")
+        refused(2, "matrix.toml", *words)
+
+    def test_a_folder_with_something_in_it(self, refused, tmp_path) -> None:
+        (tmp_path / "results.jsonl").touch()
+        words = ("verify", "--matrix", "quick", "--image", "4.17.12+packages", "--report", tmp_path)
+        refused(2, "is not empty", *words)
+
+    def test_a_damaged_policy(self, refused, tmp_path) -> None:
+        (tmp_path / "policy.toml").write_text("unknown = 1\n")
+        words = (
+            "verify",
+            "--matrix",
+            "quick",
+            "--image",
+            "4.17.12+packages",
+            "--policy",
+            tmp_path / "policy.toml",
+        )
+        refused(2, "policy.toml", *words)

@@ -1,0 +1,78 @@
+"""Ctrl-C, SIGTERM and SIGKILL at each stage of build, create, start and verify: what was begun is undone."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import GALAXY, galaxy_run, temporary_store, watch
+
+from galaxy.host.process import background
+from galaxy.host.store import Store
+from galaxy.image.catalogue import Image
+
+CREATE = ("create", "dc2", "--image", "4.17.12+packages", "--realm", "STOP.TEST", "--network", "private")
+VERIFY = ("verify", "--matrix", "quick", "--image", "4.17.12+packages", "-n", "1")
+# (command, what it has printed or made when it is interrupted)
+STAGES = [
+    pytest.param(("build", "4.22.11", "--packages"), "planning the build", id="build-plan"),
+    pytest.param(("build", "4.22.11", "--packages"), "choosing the packages", id="build-packages"),
+    pytest.param(("build", "4.22.11", "--packages"), "finding what Samba needs", id="build-closure"),
+    pytest.param(("build", "4.22.11", "--packages"), "sealing with", id="build-seal"),
+    pytest.param(CREATE, "making the domain", id="create-provision"),
+    pytest.param(("start", "dc1"), "", id="start"),
+    pytest.param(VERIFY, "verifying", id="verify-start"),
+    pytest.param(VERIFY, "create", id="verify-steps"),
+]
+
+
+@pytest.fixture(scope="module")
+def own(image: Image) -> Iterator[Store]:
+    """A store with the image and a stopped server dc1 in it."""
+    with temporary_store(image) as own:
+        made = galaxy_run(
+            own, "create", "dc1", "--image", image.id, "--realm", "KEEP.TEST", "--network", "private"
+        )
+        assert made.returncode == 0, made.output
+        yield own
+
+
+def interrupt(own: Store, log: Path, words: tuple[str, ...], stage: str, number: signal.Signals) -> int:
+    """Run a command until its output has `stage` in it and half a second more; returns its exit code."""
+    deadline = time.monotonic() + 300
+    with background([*GALAXY, *words], log=log, env={"GALAXY_ROOT": str(own.root)}) as process:
+        while stage not in log.read_text() and process.poll() is None:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert process.poll() is None, f"it has ended before it could be interrupted: {log.read_text()}"
+        process.send_signal(number)
+        return process.wait(timeout=90)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(("words", "stage"), STAGES)
+def test_an_interruption_leaves_nothing(own, tmp_path, words, stage, number) -> None:
+    settled = watch(own)
+    code = interrupt(own, tmp_path / "log", words, stage, number)
+    said = (tmp_path / "log").read_text()
+    assert code == 130, said
+    assert f"error: interrupted by {number.name}" in said
+    assert "not undone" not in said
+    assert "Traceback" not in said
+    settled()
+
+
+@pytest.mark.parametrize(
+    ("words", "stage"),
+    [STAGES[3].values, STAGES[4].values, STAGES[5].values, STAGES[7].values],
+    ids=lambda v: str(v[0]),
+)
+def test_a_killed_command_is_undone_by_the_next(own, tmp_path, words, stage) -> None:
+    settled = watch(own)
+    assert interrupt(own, tmp_path / "log", words, stage, signal.SIGKILL) == -signal.SIGKILL
+    recovered = galaxy_run(own, "recover")
+    assert recovered.returncode == 0, recovered.output
+    settled()
+    assert galaxy_run(own, "recover").stdout == "nothing was left behind\n"
