@@ -33,9 +33,12 @@ def application(arguments: Sequence[str], *, everything: bool = False) -> typer.
         wanted = everything or words[: len(command.words)] == command.words
         function = _load(command) if wanted else _named_only
         place = groups[command.words[0]] if len(command.words) > 1 else app
-        place.command(command.words[-1], help=None if wanted else command.help, short_help=command.help)(
-            function
-        )
+        place.command(
+            command.words[-1],
+            help=None if wanted else command.help,
+            short_help=command.help,
+            context_settings={"allow_interspersed_args": not command.verbatim},
+        )(function)
     for name, group in groups.items():
         app.add_typer(group, name=name)
     return app

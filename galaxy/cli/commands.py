@@ -8,17 +8,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One command: `words` are what is typed (one, or a group and a name)."""
+    """One command: `words` are what is typed (one, or a group and a name).
+
+    `verbatim`: what follows the first argument is another program's, options and all.
+    """
 
     words: tuple[str, ...]
     module: str
     function: str
     help: str
+    verbatim: bool = False
 
 
-def _command(words: str, where: str, text: str) -> Command:
+def _command(words: str, where: str, text: str, *, verbatim: bool = False) -> Command:
     module, function = where.split(":")
-    return Command(words=tuple(words.split()), module=f"galaxy.cli.{module}", function=function, help=text)
+    return Command(
+        words=tuple(words.split()),
+        module=f"galaxy.cli.{module}",
+        function=function,
+        help=text,
+        verbatim=verbatim,
+    )
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -36,7 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     _command("restart", "server:restart", "Stop a server and start it again."),
     _command("status", "server:status", "Show a server: state, image, address, readiness."),
     _command("logs", "server:logs", "Show a server's log."),
-    _command("exec", "server:exec_", "Run a program inside a server."),
+    _command("exec", "server:exec_", "Run a program inside a server.", verbatim=True),
     _command("shell", "server:shell", "Open a shell inside a server."),
     _command("rm", "server:rm", "Remove a server with its state."),
     _command("ls", "server:ls", "List servers: image, state, address, since."),

@@ -122,12 +122,12 @@ def logs(
 
 def exec_(
     name: Name,
-    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after --.")],
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments.")],
 ) -> None:
     """Run a program inside a running server; its exit code becomes galaxy's."""
     from galaxy.server.execute import become  # noqa: PLC0415 - as above
 
-    become(_known(name), command)
+    become(_known(name), command[1:] if command[0] == "--" else command)
 
 
 def shell(name: Name) -> None:

@@ -108,7 +108,7 @@ def test_an_uncertified_image_is_refused_on_the_hosts_network(machine):
 
 
 def test_a_port_in_use_and_by_whom(machine):
-    script = "import signal, socket; s = socket.create_server(('10.77.0.2', 389)); print('on', flush=True); signal.pause()"
+    script = "import signal, socket; s = socket.create_server(('10.77.0.2', 389)); print('on', flush=1); signal.pause()"
     holder = machine.hold(script)
     try:
         assert holder.stdout.readline() == "on\n"
