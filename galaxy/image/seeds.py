@@ -26,9 +26,7 @@ _SERVERS = _programs("sbin", "samba smbd winbindd", "a server program of a domai
 _TOOLS = (
     *_programs("bin", "samba-tool testparm smbcontrol", "an administrator's tool", required=True),
     *_programs("bin", "net smbstatus wbinfo pdbedit ntlm_auth smbpasswd", "an administrator's tool"),
-    *_programs(
-        "bin", "smbclient rpcclient nmblookup smbcacls", "a client that looks at the server from inside"
-    ),
+    *_programs("bin", "smbclient smbcacls", "a client that looks at the server from inside"),
     *_programs(
         "bin", "ldbsearch ldbadd ldbmodify ldbdel ldbrename", "reads and mends databases in their own format"
     ),
