@@ -11,10 +11,10 @@ from pathlib import Path
 
 from galaxy.build.plan import LEAVE_OUT, BuildPlan, plan_root
 from galaxy.build.sandbox import SOURCE_INSIDE, build_environment, enter, layered
-from galaxy.build.verdict import reason_of
-from galaxy.host.errors import BuildError, CommandError
+from galaxy.build.verdict import disk_was_full, reason_of
+from galaxy.host.errors import BuildError, CommandError, HostError
 from galaxy.host.files import require_space, write_atomic
-from galaxy.host.journal import Entry
+from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.process import run, stream
 from galaxy.host.progress import bar, step
@@ -51,7 +51,9 @@ def compiled(store: Store, settings: Settings, plan: BuildPlan, entry: Entry) ->
     with locked(store, f"build-{plan.input_id[:16]}"):
         lower = plan_root(store, settings, plan.recipe).path
         if not (work / "installed.json").exists():
-            _compile(store, settings, plan, entry, lower)
+            # A journal of its own: what is compiled stays, whatever happens to the sealing that follows.
+            with journal(store, "compile", plan.version) as own:
+                _compile(store, settings, plan, own, lower)
         with layered(lower, work, entry) as root:
             yield _load(work, root)
 
@@ -144,6 +146,11 @@ class _Build:
                 env=env,
             )
         except CommandError as error:
+            if disk_was_full(self.log):
+                raise HostError(
+                    f"no space was left while Samba {self.plan.version} was compiled",
+                    "Free some space, or point GALAXY_ROOT to a larger file system; what was compiled is cached.",
+                ) from None
             raise BuildError(
                 f"Samba {self.plan.version} did not build: {reason_of(self.log, error)}",
                 f"Read the whole log: {self.log}",

@@ -26,6 +26,7 @@ from galaxy.host.store import Store
 from galaxy.release import Release
 from galaxy.release.apt import apt_state
 from galaxy.release.aptstate import FRESH_FOR, AptState
+from galaxy.release.memory import recall, remember
 
 # What a domain controller's image takes files from, by what it is needed for.
 SAMBA = (
@@ -104,15 +105,13 @@ def suites_for(suite: str, configured: tuple[str, ...]) -> tuple[str, ...]:
 
 def _resolved(state: AptState, release: Release) -> tuple[Archive, ...]:
     """The resolver's answer, remembered for the same indexes and the same question."""
-    cache = state.folder / "resolved.json"
-    question = [state.index_digest(), release.suite, release.package_version, SAMBA, PYTHON, BASE]
-    key = sha256_text(json.dumps(question))
-    known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
+    memory = state.folder / "resolved.json"
+    digest = state.index_digest()
+    known = recall(memory, digest)
+    key = sha256_text(json.dumps([release.suite, release.package_version, SAMBA, PYTHON, BASE]))
     if key not in known:
-        fresh = {old: rows for old, rows in known.items() if old.startswith(state.index_digest()[:8])}
-        fresh[key] = [asdict(archive) for archive in _ask(state, release)]
-        write_atomic(cache, json.dumps({**known, **fresh}, indent=1))
-        known = fresh
+        known[key] = [asdict(archive) for archive in _ask(state, release)]
+        remember(memory, known, digest)
     return tuple(Archive(**row) for row in known[key])
 
 

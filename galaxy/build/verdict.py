@@ -5,10 +5,9 @@ from pathlib import Path
 
 from galaxy.host.errors import CommandError, CommandTimeoutError
 
-# In this order: the first kind that the log has is the cause, the later ones are its echoes.
 _FULL = re.compile(r"No space left on device")
+# In this order: the first kind that the log has is the cause, the later ones are its echoes.
 _CAUSES = (
-    _FULL,
     re.compile(r"(?:fatal error|\berror): "),
     re.compile(r"undefined reference to|cannot find -l"),
     re.compile(r"^(?:ERROR|Error|Traceback)|not found\. Please|The configuration failed|Permission denied"),
@@ -24,13 +23,18 @@ def reason_of(log: Path, error: CommandError) -> str:
         return error.message
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     signal = _signal(error.returncode)
-    if signal and not any(_FULL.search(line) for line in lines):
+    if signal:
         return f"it was ended by signal {signal} (9 often means that memory ran out)"
     for cause in _CAUSES:
         found = [line.strip() for line in lines if cause.search(line) and not _HARMLESS.search(line)]
         if found:
             return "\n  ".join(["", *dict.fromkeys(found)][: _SHOWN + 1])
     return "\n  ".join(["", *lines[-_SHOWN:]])
+
+
+def disk_was_full(log: Path) -> bool:
+    """Whether the log shows that a write failed for lack of space."""
+    return _FULL.search(log.read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def _signal(returncode: int) -> int:

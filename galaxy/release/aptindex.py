@@ -1,12 +1,13 @@
 """What the apt indexes say about Samba, read once after each update and kept as a small file."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from galaxy.host.files import write_atomic
+from pydantic import TypeAdapter, ValidationError
+
 from galaxy.release.aptstate import AptState
+from galaxy.release.memory import recall, remember
 from galaxy.release.mirrors import paragraphs
 from galaxy.release.model import SourceFile
 
@@ -41,30 +42,19 @@ class SambaIndex:
     binaries: tuple[BinaryOffer, ...]
 
 
+_REMEMBERED = TypeAdapter(SambaIndex)
+
+
 def samba_index(state: AptState) -> SambaIndex:
     """Read the offers, from the small file while the indexes are the same."""
-    cache = state.folder / "samba.json"
+    memory = state.folder / "samba.json"
     digest = state.index_digest()
-    if cache.exists():
-        body = json.loads(cache.read_text(encoding="utf-8"))
-        if body["index"] == digest:
-            return _loaded(body)
-    found = SambaIndex(sources=tuple(_source_offers(state)), binaries=tuple(_binary_offers(state)))
-    write_atomic(cache, json.dumps({"index": digest, **asdict(found)}, indent=1))
-    return found
-
-
-def _loaded(body: dict[str, list[dict[str, object]]]) -> SambaIndex:
-    sources = [
-        SourceOffer(
-            suite=str(row["suite"]),
-            package_version=str(row["package_version"]),
-            files=tuple(SourceFile(**file) for file in row["files"]),  # type: ignore[attr-defined]
-        )
-        for row in body["sources"]
-    ]
-    binaries = [BinaryOffer(**row) for row in body["binaries"]]  # type: ignore[arg-type]
-    return SambaIndex(sources=tuple(sources), binaries=tuple(binaries))
+    try:
+        return _REMEMBERED.validate_python(recall(memory, digest))
+    except ValidationError:
+        found = SambaIndex(sources=tuple(_source_offers(state)), binaries=tuple(_binary_offers(state)))
+        remember(memory, asdict(found), digest)
+        return found
 
 
 def _source_offers(state: AptState) -> Iterator[SourceOffer]:

@@ -1,6 +1,5 @@
 """Files of the archives' pools: are they still there, and fetch them into the store with their digest checked."""
 
-import json
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +9,12 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 
 from galaxy.host.errors import BuildError, CommandError, HostError
-from galaxy.host.files import require_space, sha256_file, write_atomic
+from galaxy.host.files import require_space, sha256_file
 from galaxy.host.journal import Entry
 from galaxy.host.store import Store
 from galaxy.release.aptstate import HELPER, AptState
 from galaxy.release.http import HttpError, pool_for
+from galaxy.release.memory import recall, remember
 from galaxy.release.model import SourceFile
 
 _FETCH_TIMEOUT = 900.0
@@ -35,19 +35,16 @@ def gone_files(state: AptState, files: Iterable[SourceFile]) -> frozenset[str]:
 
     What the store holds is not asked for. A server that doesn't answer is taken to have the file: fetching will tell.
     """
-    cache = state.folder / "pool.json"
+    memory = state.folder / "pool.json"
     digest = state.index_digest()
-    known: dict[str, bool] = {}
-    if cache.exists():
-        body = json.loads(cache.read_text(encoding="utf-8"))
-        known = body["gone"] if body["index"] == digest else {}
+    known: dict[str, bool] = recall(memory, digest)
     wanted = [file for file in files if not cached_file(state.store, file).exists()]
     unknown = [file for file in wanted if file.sha256 not in known]
     if unknown:
         with ThreadPoolExecutor(max_workers=8) as workers:
             answers = list(workers.map(_is_gone, unknown))
         known |= {file.sha256: answer for file, answer in zip(unknown, answers, strict=True)}
-        write_atomic(cache, json.dumps({"index": digest, "gone": known}, indent=1))
+        remember(memory, known, digest)
     return frozenset(file.sha256 for file in wanted if known[file.sha256])
 
 

@@ -1,6 +1,5 @@
 """Upstream's tarballs: from the configured site, a URL or a file; never without a digest or a signature."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -9,12 +8,13 @@ from urllib.parse import urljoin
 import urllib3
 
 from galaxy.host.errors import BuildError, HostError, InputError
-from galaxy.host.files import sha256_file, sha256_text, write_atomic
+from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.journal import Entry
 from galaxy.host.settings import TarballSettings
 from galaxy.host.store import Store
 from galaxy.release.download import download
 from galaxy.release.http import pool_for
+from galaxy.release.memory import recall, remember
 from galaxy.release.model import Origin, Release, SourceFile, SourceSpec, SourceTree
 from galaxy.release.signature import verify_tarball
 from galaxy.release.unpack import newest_time, unpack_tar
@@ -126,17 +126,17 @@ class TarballSource:
             verify_tarball(archive, _brought(signature, archive.parent), self.settings.keyring)
 
     def _known(self, release: Release, signature: str | None) -> Path | None:
-        digests = self._memory().get(self._key(release, signature), "")
-        path = self.store.sources / digests / Path(release.location).name
-        return path if digests and path.is_file() else None
+        digest = str(recall(self._memory).get(self._key(release, signature), ""))
+        path = self.store.sources / digest / Path(release.location).name
+        return path if digest and path.is_file() else None
 
     def _remember(self, release: Release, signature: str | None, digest: str) -> None:
-        memory = {**self._memory(), self._key(release, signature): digest}
-        write_atomic(self.store.sources / "tarballs.json", json.dumps(memory, indent=1))
+        known = {**recall(self._memory), self._key(release, signature): digest}
+        remember(self._memory, known)
 
-    def _memory(self) -> dict[str, str]:
-        file = self.store.sources / "tarballs.json"
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+    @property
+    def _memory(self) -> Path:
+        return self.store.sources / "tarballs.json"
 
     def _key(self, release: Release, signature: str | None) -> str:
         """What was verified with what; a file on disk counts only as it is now."""

@@ -1,6 +1,6 @@
 """Why a build failed, in the compiler's words."""
 
-from galaxy.build.verdict import reason_of
+from galaxy.build.verdict import disk_was_full, reason_of
 from galaxy.host.errors import CommandError, CommandTimeoutError
 
 FAILED = CommandError(("unshare",), 1, "")
@@ -27,10 +27,12 @@ def test_the_compilers_first_errors_are_shown_not_wafs_last_words(tmp_path):
     assert "exit status" not in text
 
 
-def test_a_full_disk_is_the_cause_even_when_the_compiler_complains_too(tmp_path):
-    text = reason(tmp_path, "error: could not write\n/tmp/x.s: No space left on device\n")
-    assert "No space left" in text
-    assert "could not write" not in text
+def test_a_full_disk_is_found_behind_whatever_the_compiler_says(tmp_path):
+    log = tmp_path / "build.log"
+    log.write_text("error: could not write\n/build/x.s: No space left on device\n")
+    assert disk_was_full(log)
+    log.write_text("error: could not write\n")
+    assert not disk_was_full(log)
 
 
 def test_a_linker_is_quoted(tmp_path):

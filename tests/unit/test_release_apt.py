@@ -46,7 +46,6 @@ class Offers:
         self.store = Store(root=tmp_path / "store")
         self.state = AptState(folder=self.store.apt, suites=("trixie",), store=self.store, host_etc=etc)
         self.state.folder.mkdir(parents=True)
-        (self.state.folder / "updated").write_text("deb http://127.0.0.1:9/debian trixie main\n" * 2)
         (self.state.folder / "updated").write_text(self.state._identity())
         sources = [
             {"suite": suite, "package_version": version, "files": files(version)}
@@ -57,7 +56,7 @@ class Offers:
         self.gone()
 
     def write(self, name, body):
-        (self.state.folder / name).write_text(json.dumps({"index": self.state.index_digest(), **body}))
+        (self.state.folder / name).write_text(json.dumps({"state": self.state.index_digest(), "known": body}))
 
     def gone(self, *endings):
         """Files whose names end so are gone from the pool; `4.22.6*.dsc` means that version's."""
@@ -66,7 +65,7 @@ class Offers:
             for file in files(version):
                 lost = any(upstream_version(version) == one and end in file["name"] for one, end in endings)
                 answers[file["sha256"]] = lost
-        self.write("pool.json", {"gone": answers})
+        self.write("pool.json", answers)
 
 
 @pytest.fixture
@@ -173,3 +172,14 @@ def test_an_unknown_version_names_the_nearest_there_are(offers, monkeypatch):
 def test_options_that_do_not_fit_together_are_refused(tmp_path, wanted, reason):
     with pytest.raises(InputError, match=reason):
         source_of(Store(root=tmp_path), settings(), wanted)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"state": 1}'])
+def test_a_damaged_memory_is_made_again_rather_than_believed(offers, source, monkeypatch, damage):
+    (offers.state.folder / "samba.json").write_text(damage)
+    monkeypatch.setattr(AptState, "indexes", lambda *_: [])
+    assert source.releases() == ()
+    assert json.loads((offers.state.folder / "samba.json").read_text())["known"] == {
+        "sources": [],
+        "binaries": [],
+    }
