@@ -14,16 +14,12 @@ CAPABILITIES: dict[str, str] = {
     "CAP_SYS_ADMIN": "setxattr of security.NTACL",
     "CAP_CHOWN": "files take the owner of the user who makes them",
     "CAP_DAC_OVERRIDE": "smbd checks NT ACLs itself and must get past the mode bits",
-    "CAP_DAC_READ_SEARCH": "the same, for folders",
     "CAP_FOWNER": "chmod and POSIX ACLs on files of others",
     "CAP_FSETID": "set-group-ID folders below sysvol keep their bit",
     "CAP_KILL": "the parent signals workers that have become another user",
     "CAP_SETGID": "smbd becomes the user",
     "CAP_SETUID": "smbd becomes the user",
     "CAP_NET_BIND_SERVICE": "53, 88, 389, 445",
-    "CAP_LEASE": "kernel oplocks",
-    "CAP_SYS_RESOURCE": "databases grow past a user's quota",
-    "CAP_IPC_LOCK": "secrets stay out of swap",
 }
 
 DENIED_CALLS: dict[str, tuple[str, ...]] = {
@@ -88,7 +84,6 @@ def granted(status: Path = Path("/proc/self/status")) -> tuple[str, ...]:
 
 # linux/capability.h
 NUMBERS: dict[str, int] = {
-    "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2, "CAP_FOWNER": 3, "CAP_FSETID": 4, "CAP_KILL": 5,
-    "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_NET_BIND_SERVICE": 10, "CAP_IPC_LOCK": 14, "CAP_SYS_ADMIN": 21,
-    "CAP_SYS_RESOURCE": 24, "CAP_LEASE": 28,
+    "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_FSETID": 4, "CAP_KILL": 5, "CAP_SETGID": 6,
+    "CAP_SETUID": 7, "CAP_NET_BIND_SERVICE": 10, "CAP_SYS_ADMIN": 21,
 }  # fmt: skip

@@ -23,7 +23,7 @@ from galaxy.server.config import (
     ServerConfig,
     servers,
 )
-from galaxy.server.container import handle
+from galaxy.server.container import delete, handle
 from galaxy.server.inside import smb_conf
 from galaxy.server.network import default_address, require_on_host, require_private
 from galaxy.server.ports import require_free
@@ -92,6 +92,7 @@ def make(
     """Fill the server's folder; server.toml comes last and makes it a server."""
     entry.on_failure("tree", server.folder)
     entry.on_failure("container", handle(server))
+    delete(server)  # a killed creation's: its folder is gone, its container may not be
     _make_folders(server)
     fill = partial(_fill, settings)
     if template_ok:

@@ -23,7 +23,8 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
 from galaxy.image.mount import unmount_idle
-from galaxy.server.config import load, servers
+from galaxy.server.config import Network, load, servers
+from galaxy.server.create import CreateRequest, create
 from galaxy.server.lifecycle import remove
 
 
@@ -90,6 +91,20 @@ class Machine:
         return self.galaxy(
             "create", name, "--image", self.image.id, "--realm", realm, "--allow-uncertified", *words
         )
+
+    def clone(self, name: str, network: Network, address: str | None = None) -> None:
+        """Create a server from a template: for tests that are not about creation."""
+        request = CreateRequest(
+            name=name,
+            image=self.image.id,
+            realm=f"{name}.EXAMPLE.ORG",
+            domain="QUICK",
+            address=address,
+            dns_forwarders=(),
+            network=network,
+        )
+        with netns.inside_network(self.network):
+            create(self.store, Settings(), request, template_ok=True)
 
     def status(self, name: str) -> dict[str, Any]:
         """What `galaxy status --json` says."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from galaxy.server.config import PrivateNetwork
+
 PASSWORD = "Sesame-opened-4711"
 
 
@@ -160,7 +162,7 @@ def test_a_killed_creation_is_undone_by_the_next_command(machine):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
 def test_an_interrupted_start_leaves_it_stopped(machine, sign):
-    assert machine.create("dc5", "--network", "private", realm="S.EXAMPLE.ORG").code == 0
+    machine.clone("dc5", PrivateNetwork())
     before = machine.remains()
     run = machine.begin("start", "dc5")
     _until(lambda: container_runs(machine), "the container")

@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from galaxy.host.netns import inside_network
 from galaxy.host.settings import Settings
-from galaxy.server.config import NamespaceNetwork, PrivateNetwork
+from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.lifecycle import remove
 
@@ -14,17 +13,16 @@ from galaxy.server.lifecycle import remove
 @pytest.mark.parametrize(
     "networks",
     [
-        (("--address", "10.77.0.2"), ("--address", "10.77.0.3")),
-        (("--network", "private"), ("--network", "private")),
-        (("--address", "10.77.0.2"), ("--network", "private", "--address", "10.213.0.9")),
+        ((HostNetwork(), "10.77.0.2"), (HostNetwork(), "10.77.0.3")),
+        ((PrivateNetwork(), None), (PrivateNetwork(), None)),
+        ((HostNetwork(), "10.77.0.2"), (PrivateNetwork(), "10.213.0.9")),
     ],
     ids=["host+host", "private+private", "host+private"],
 )
 def test_two_servers_at_once(machine, networks):
     before = machine.remains()
-    for number, words in enumerate(networks, 1):
-        with inside_network(machine.network):
-            _quick(machine, f"dc{number}", words)
+    for number, (network, address) in enumerate(networks, 1):
+        machine.clone(f"dc{number}", network, address)
     for name in ("dc1", "dc2"):
         answer = machine.galaxy("start", name)
         assert answer.code == 0, answer.err
@@ -40,22 +38,6 @@ def test_two_servers_at_once(machine, networks):
     for name in ("dc1", "dc2"):
         assert machine.galaxy("rm", name, "--force").code == 0
     assert machine.remains() == before
-
-
-def _quick(machine, name, words):
-    """Create from a template: these tests are about networks."""
-    options = dict(zip(words[::2], words[1::2], strict=True))
-    network = {"network": PrivateNetwork()} if "--network" in options else {}
-    request = CreateRequest(
-        name=name,
-        image=machine.image.id,
-        realm=f"{name}.EXAMPLE.ORG",
-        domain="QUICK",
-        address=options.get("--address"),
-        dns_forwarders=(),
-        **network,
-    )
-    create(machine.store, Settings(), request, template_ok=True)
 
 
 def test_a_clone_has_everything_that_its_template_has(machine):
