@@ -1,5 +1,6 @@
 """MIT Kerberos's own programs, with a configuration that knows only the target's KDC."""
 
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,12 @@ class Kerberos:
         path = self.file("krb5.conf.")
         path.write_text(text, encoding="utf-8")
         return path
+
+    def rc4_configuration(self, *, only: bool = False) -> Path:
+        """A krb5.conf that allows RC4, with `only` nothing else."""
+        allow = "allow_weak_crypto = true\n  allow_rc4 = true\n  "
+        alone = "default_tkt_enctypes = arcfour-hmac\n  permitted_enctypes = arcfour-hmac\n"
+        return self.configuration(allow + alone if only else allow)
 
     def file(self, prefix: str) -> Path:
         """A new empty file in the private folder."""
@@ -142,3 +149,11 @@ class Kerberos:
         if cache:
             extra["KRB5CCNAME"] = f"FILE:{cache}"
         return run(argv, stdin=stdin, env=extra, timeout=20, check=False)
+
+
+def enctypes(tickets: str, service: str) -> tuple[str, str]:
+    """The enctypes of session key and ticket that `Kerberos.tickets` tells for the last service named like this."""
+    after = tickets.rpartition(f"  {service}")[2]
+    found = re.search(r"Etype \(skey, tkt\): (?:DEPRECATED:)?(\S+), (?:DEPRECATED:)?(\S+)", after)
+    assert found is not None, f"no ticket for {service} in: {tickets}"
+    return found[1], found[2]

@@ -4,11 +4,12 @@ import gssapi
 
 from verify.bench import Account, Bench
 from verify.check import check
-from verify.clients.kerberos import Kerberos
+from verify.clients.kerberos import Kerberos, enctypes
 from verify.clients.ldap import Ldap
 from verify.target import Target
 
 _NOT_DELEGATED = 0x100000
+_AES = "aes256-cts-hmac-sha1-96"
 
 
 @check("kerberos.tgs-ldap", loses="single sign-on to the directory would not work", tier="smoke")
@@ -36,12 +37,38 @@ def test_unknown_service(kerberos: Kerberos, target: Target) -> None:
     assert "not found in Kerberos database" in done.output, done.output
 
 
-@check("kerberos.tgs-aes-session", loses="tickets would have weak keys")
+@check("kerberos.tgs-aes", loses="tickets for the server itself would have weak keys")
 def test_service_ticket_is_aes(kerberos: Kerberos, target: Target) -> None:
     _granted(kerberos, f"cifs/{target.fqdn}")
-    service = kerberos.tickets(kerberos.admin).split(f"cifs/{target.fqdn}@{target.realm}", 1)[1]
-    expected = "Etype (skey, tkt): aes256-cts-hmac-sha1-96, aes256-cts-hmac-sha1-96"
-    assert expected in service.split("Valid starting")[0], f"expected {expected}, got {service}"
+    used = enctypes(kerberos.tickets(kerberos.admin), f"cifs/{target.fqdn}@")
+    assert used == (_AES, _AES), f"session and ticket have {used}"
+
+
+@check("kerberos.tgs-default-enctype", loses="service passwords could be cracked from RC4 tickets")
+def test_ticket_for_a_service_that_names_no_enctypes(
+    kerberos: Kerberos, bench: Bench, target: Target
+) -> None:
+    service = bench.account()
+    bench.admin.set(service.dn, servicePrincipalName=f"galaxy/{service.name}")
+    cache = kerberos.kinit(bench.user.principal, bench.user.password)
+    _granted(kerberos, f"galaxy/{service.name}", cache)
+    session, ticket = enctypes(kerberos.tickets(cache), f"galaxy/{service.name}@")
+    assert session == _AES, f"the session key is {session}"
+    expected = target.expect(old="arcfour-hmac", new=_AES, since="4.24")
+    assert ticket == expected, f"the ticket is {ticket}, this version's default is {expected}"
+
+
+@check("kerberos.tgs-rc4", loses="RC4 would come back on request, or stop for old clients unannounced")
+def test_rc4_service_ticket(kerberos: Kerberos, bench: Bench, target: Target) -> None:
+    service = bench.account()
+    bench.admin.set(service.dn, servicePrincipalName=f"galaxy/{service.name}")
+    cache = kerberos.kinit(bench.user.principal, bench.user.password)
+    argv = ("kvno", "-e", "arcfour-hmac", f"galaxy/{service.name}")
+    done = kerberos.run(*argv, cache=cache, config=kerberos.rc4_configuration())
+    if target.since("4.24"):
+        assert "no support for encryption type" in done.output, f"expected a refusal: {done.output}"
+    else:
+        assert done.returncode == 0, f"RC4 on request was still granted in this version: {done.output}"
 
 
 @check("kerberos.keytab", loses="services (web servers, databases) could not use their keytabs")
@@ -96,8 +123,8 @@ def test_sensitive_accounts_are_not_forwardable(kerberos: Kerberos, bench: Bench
     assert "Flags: F" not in sensitive, f"a sensitive account's ticket is forwardable: {sensitive}"
 
 
-def _granted(kerberos: Kerberos, service: str) -> None:
-    done = kerberos.service_ticket(service)
+def _granted(kerberos: Kerberos, service: str, cache: str = "") -> None:
+    done = kerberos.service_ticket(service, cache=cache)
     assert done.returncode == 0, f"no ticket for {service}: {done.output.strip()}"
 
 
