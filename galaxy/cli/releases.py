@@ -69,7 +69,7 @@ def _show_releases(offered: list[Release]) -> None:
             release.origin,
             release.suite or release.location,
             release.package_version or "-",
-            _can(release.source, release.note),
+            _source(release),
             "yes" if release.packages else "-",
             release.note,
         )
@@ -78,10 +78,10 @@ def _show_releases(offered: list[Release]) -> None:
     table(("VERSION", "FROM", "SUITE", "PACKAGE", "SOURCE", "PACKAGES", "NOTE"), rows)
 
 
-def _can(offered: bool, note: str) -> str:
-    if not offered:
+def _source(release: Release) -> str:
+    if not release.source:
         return "-"
-    return "gone" if "gone from the pool" in note and "built from" not in note else "yes"
+    return "yes" if release.deliverable else "gone"
 
 
 def _show_recipes(offered: list[Release]) -> None:
@@ -93,5 +93,7 @@ def _standing(recipe: Recipe, offered: list[Release]) -> str:
     """Whether the row has been tried; `no` is shown for as long as no source has let anybody try it."""
     if recipe.exercised:
         return "yes"
-    reachable = any(release.source and recipe.takes(release.version) for release in offered)
+    reachable = any(
+        release.source and release.deliverable and recipe.takes(release.version) for release in offered
+    )
     return "no, though a source is in reach" if reachable else "no, no source in reach"

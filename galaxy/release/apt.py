@@ -57,7 +57,7 @@ class AptSource:
         offer = self._offer(index, release)
         gone = gone_files(self.state, offer.files)
         orig = offer.file(".orig.tar")
-        if orig is None or orig.sha256 in gone:
+        if orig is None or _is_lost(offer, gone):
             raise BuildError(
                 f"Samba {release.version} is in the index of {release.suite} but gone from the archive's pool",
                 "Choose another version (galaxy releases says which can be delivered), or build it with --packages.",
@@ -101,22 +101,11 @@ class AptSource:
             suite=suite,
             package_version=package_version,
             location=suite,
-            note=self._note(offer, gone),
+            note=_note(offer, gone),
+            deliverable=offer is None or not _is_lost(offer, gone),
             source=offer is not None,
             packages=any((one.suite, one.package_version) == key for one in index.binaries),
         )
-
-    def _note(self, offer: SourceOffer | None, gone: frozenset[str]) -> str:
-        if offer is None:
-            return "binary packages only"
-        orig = offer.file(".orig.tar")
-        if orig is None or orig.sha256 in gone:
-            return "source in the index but gone from the pool"
-        if any(file.sha256 in gone for file in offer.files):
-            return (
-                "source packaging gone from the pool; built from its tarball and a neighbour's Heimdal patch"
-            )
-        return ""
 
     def _offer(self, index: SambaIndex, release: Release) -> SourceOffer:
         key = (release.suite, release.package_version)
@@ -194,6 +183,22 @@ def apply_patch(file: Path, tree: Path, spec: SourceSpec) -> None:
             f"{file.name} of {donor} does not fit Samba {spec.release.version}: {'; '.join(lines) or error.message}",
             "Build from upstream's tarball instead: galaxy build VERSION --from tarball --path FILE.",
         ) from None
+
+
+def _is_lost(offer: SourceOffer, gone: frozenset[str]) -> bool:
+    """Without the original tarball there is nothing to compile."""
+    orig = offer.file(".orig.tar")
+    return orig is None or orig.sha256 in gone
+
+
+def _note(offer: SourceOffer | None, gone: frozenset[str]) -> str:
+    if offer is None:
+        return "binary packages only"
+    if _is_lost(offer, gone):
+        return "source in the index but gone from the pool"
+    if any(file.sha256 in gone for file in offer.files):
+        return "source packaging gone from the pool; built from its tarball and a neighbour's Heimdal patch"
+    return ""
 
 
 def _keys(index: SambaIndex) -> list[tuple[str, str]]:

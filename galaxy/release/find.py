@@ -72,7 +72,9 @@ def _origin_of(path: str | None) -> str:
 
 
 def _unknown(version: Version, offered: tuple[Release, ...], *, packaged: bool) -> InputError:
-    fitting = {one.version for one in offered if (one.packages if packaged else one.source)}
+    fitting = {
+        one.version for one in offered if (one.packages if packaged else one.source and one.deliverable)
+    }
     near = sorted(sorted(fitting, key=version.distance)[:3])
     if not near:
         return InputError(f"no source offers Samba {version}", "Run: galaxy releases")

@@ -16,8 +16,9 @@ Origin = Literal["apt", "tarball", "directory"]
 class Release:
     """A Samba version that can be had, and from where.
 
-    `location` is the mirror's suite, a URL or a path; `source` and `packages` say whether it can be had to compile
-    and as a distribution's binary packages; `note` is what an operator should know, such as files that are gone.
+    `location` is the mirror's suite, a URL or a path; `source` and `packages` say whether it is offered to compile
+    and as a distribution's binary packages; `deliverable` is false when the source is listed but gone; `note` is
+    what an operator should know.
     """
 
     version: Version
@@ -28,6 +29,7 @@ class Release:
     note: str = ""
     source: bool = True
     packages: bool = False
+    deliverable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
