@@ -64,11 +64,7 @@ def test_an_interruption_leaves_nothing(own, tmp_path, words, stage, number) -> 
     settled()
 
 
-@pytest.mark.parametrize(
-    ("words", "stage"),
-    [STAGES[3].values, STAGES[4].values, STAGES[5].values, STAGES[7].values],
-    ids=lambda v: str(v[0]),
-)
+@pytest.mark.parametrize(("words", "stage"), [STAGES[3], STAGES[4], STAGES[5], STAGES[7]])
 def test_a_killed_command_is_undone_by_the_next(own, tmp_path, words, stage) -> None:
     settled = watch(own)
     assert interrupt(own, tmp_path / "log", words, stage, signal.SIGKILL) == -signal.SIGKILL
