@@ -1,0 +1,180 @@
+"""Which process runs a server, what its logs tell, and who holds a port, without Samba."""
+
+import os
+import signal
+import socket
+import subprocess  # noqa: TID251 - a process to be believed and to be ended
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from galaxy.host.errors import HostError, InputError, ServerError
+from galaxy.host.store import Store
+from galaxy.server import container, lifecycle, logs, ports, ready, running
+from galaxy.server.config import HostNetwork, Server, ServerConfig
+from galaxy.server.provision import _refusal
+
+
+@pytest.fixture
+def server(tmp_path):
+    config = ServerConfig(
+        name="dc1", image_id="x", realm="AD.EXAMPLE.ORG", domain="AD", hostname="dc1", address="127.0.0.1",
+        created=datetime(2026, 1, 1, tzinfo=UTC), network=HostNetwork(),
+    )  # fmt: skip
+    found = Server(store=Store(root=tmp_path).ensure(), config=config)
+    found.log.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def sleeper():
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=-1
+    )
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_server_runs_while_its_very_process_lives(server, sleeper):
+    assert lifecycle.status(server).state == "stopped"
+    noted = running.note(server, sleeper.pid)
+    assert running.alive(server) == noted
+    assert lifecycle.status(server).state == "running"
+    with pytest.raises(InputError, match="running already"):
+        lifecycle.require_stopped(server)
+    assert running.end(noted, signal.SIGKILL, 5)
+    assert running.alive(server) is None
+    status = lifecycle.status(server)
+    assert (status.state, status.why) == ("ended", "it ended by itself or was killed")
+    with pytest.raises(InputError, match="not running"):
+        lifecycle.require_running(server)
+
+
+def test_another_process_of_the_same_number_is_not_believed_or_signalled(server, sleeper):
+    noted = running.note(server, sleeper.pid)
+    pid, _, boot = noted.identity.split(":")
+    older = running.Running(pid=noted.pid, identity=f"{pid}:1:{boot}", since=noted.since)
+    assert not older.alive
+    assert running.end(older, signal.SIGKILL, 1)
+    assert sleeper.poll() is None
+
+
+def test_a_process_that_ignores_the_signal_is_reported(server):
+    script = "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=-1)
+    try:
+        process.stdout.readline()
+        assert not running.end(running.note(server, process.pid), signal.SIGTERM, 0.05)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_reboot_is_told_apart(server, sleeper):
+    noted = running.note(server, sleeper.pid)
+    before = running.Running(pid=noted.pid, identity=noted.identity.rpartition(":")[0] + ":other", since="")
+    assert lifecycle._why_ended(before) == "the host was restarted"
+
+
+def test_only_what_was_written_since_and_tells_something_is_shown(server):
+    (server.log / "log.samba").write_text("[2026/01/01 00:00:00, 0] x.c:1(old)\n  old error\n")
+    before = logs.marks(server)
+    with (server.log / "log.samba").open("a") as log:
+        log.write("[2026/01/02 00:00:00, 0] x.c:1(failed)\n  all well\n  bind: Address already in use\n" * 3)
+    (server.log / "console.log").write_text("init: cannot start /usr/sbin/samba: No such file\n")
+    assert logs.telling_lines(server, before) == [
+        "init: cannot start /usr/sbin/samba: No such file",
+        "bind: Address already in use",
+    ]
+
+
+def test_following_sees_new_lines_new_files_and_rotation(server):
+    log = server.log / "log.samba"
+    log.write_text("before\n" * 50)
+    steps = iter(
+        [lambda: log.write_text("rotated\n"), lambda: (server.log / "log.new").write_text("fresh\n")]
+    )
+
+    def alive():
+        step = next(steps, None)
+        if step is not None:
+            step()
+        return step is not None
+
+    seen = list(logs.follow(lambda: logs.log_files(server), alive, every=0))
+    assert seen == [("log.samba", "rotated"), ("log.new", "fresh")]
+
+
+def test_waiting_ends_when_the_server_has(server, monkeypatch):
+    monkeypatch.setattr(ready, "PROBES", dict.fromkeys(("ldap", "smb"), _refuse))
+    (server.log / "log.samba").write_text(
+        "  exit_daemon: daemon failed to start: Samba cannot find its state\n"
+    )
+    with pytest.raises(ServerError, match=r"ended while it started.*\n.*cannot find its state"):
+        ready.wait_ready(server, 60, alive=lambda: False)
+
+
+def test_the_deadline_names_what_does_not_answer_and_why(server, monkeypatch):
+    monkeypatch.setattr(ready, "PROBES", {"ldap": _refuse, "dns": lambda _config: None})
+    with pytest.raises(ServerError, match=r"does not answer within 0.1 s: LDAP \(Connection refused\)\n"):
+        ready.wait_ready(server, 0.1, alive=lambda: True)
+
+
+def _refuse(_config):
+    raise ConnectionRefusedError(111, "Connection refused")
+
+
+def test_listeners_and_their_holders_are_found():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
+    ):
+        udp.bind(("::1", 0))
+        found = {(item.protocol, item.address, item.port): item.inode for item in ports.listeners()}
+        inode = found["tcp", "127.0.0.1", tcp.getsockname()[1]]
+        assert ("udp", "::1", udp.getsockname()[1]) in found
+        assert ports.holders({inode})[inode].endswith(f"(process {os.getpid()})")
+
+
+@pytest.mark.parametrize(
+    ("address", "in_the_way"),
+    [("192.0.2.1", True), ("0.0.0.0", True), ("::", True), ("127.0.0.53", False)],
+)
+def test_a_listener_elsewhere_is_in_nobodys_way(address, in_the_way):
+    listener = ports.Listener(protocol="udp", address=address, port=53, inode="1")
+    assert ports._in_the_way(listener, "192.0.2.1") is in_the_way
+
+
+def test_the_host_knows_its_addresses():
+    assert "127.0.0.1" in ports.host_addresses()
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "says"),
+    [
+        ("INFO x\nERROR: Administrator password does not meet the default minimum password length", InputError,
+         "refuses the administrator password: Administrator password does not meet"),
+        ('time="x" level=error msg="runc run failed: no \\"x\\" here"', ServerError, 'runc run failed: no "x" here'),
+        ("", ServerError, "samba-tool ended with 1"),
+    ],
+)  # fmt: skip
+def test_a_failed_provision_is_told_in_sambas_words(server, output, kind, says):
+    done = container.Completed(argv=("x",), returncode=1, stdout=output, stderr="", seconds=0)
+    error = _refusal(server, done)
+    assert isinstance(error, kind)
+    assert says in error.message
+
+
+def test_no_runtime_is_told(monkeypatch):
+    monkeypatch.setattr(container.shutil, "which", lambda *_args, **_kwargs: None)
+    with pytest.raises(HostError, match="no OCI runtime"):
+        container.runtime()
+
+
+def test_a_container_that_is_not_there_is_deleted_already(server, fake_bin):
+    fake_bin("runc")
+    container.delete(server)
+    assert fake_bin.calls("runc") == []
