@@ -8,7 +8,7 @@ import urllib3
 from galaxy.host.errors import BuildError, HostError
 from galaxy.host.files import require_space
 from galaxy.host.progress import Advance, bar
-from galaxy.release.http import pool_for
+from galaxy.release.http import plain_reason, pool_for
 
 _ATTEMPTS = 3
 # What an interruption loses at most.
@@ -31,7 +31,7 @@ def download(url: str, target: Path, *, connect: float = 10.0, read: float = 20.
             try:
                 _continue(url, partial, timeout, advance)
             except urllib3.exceptions.HTTPError as error:
-                reason = str(error)
+                reason = plain_reason(error)
             else:
                 partial.replace(target)
                 _tag(partial).unlink(missing_ok=True)

@@ -56,8 +56,11 @@ def find_release(store: Store, settings: Settings, wanted: Wanted) -> Release:
     """The release that is wanted. InputError names the nearest that can be had when it is unknown."""
     version = Version.parse(wanted.version)
     source = source_of(store, settings, wanted)
+    release: Release | None
     if isinstance(source, AptSource):
         release = source.find(version, packaged=wanted.packaged)
+    elif isinstance(source, TarballSource) and wanted.path is None:
+        release = source.named(version)
     else:
         release = next((one for one in source.releases() if one.version == version), None)
     if release is None:

@@ -1,14 +1,11 @@
 """HTTP for what apt has no part in: connection pools that respect the host's proxy variables."""
 
 import os
+import re
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 import urllib3
-
-
-class HttpError(Exception):
-    """An answer that can't be used, in one line; callers make it a GalaxyError."""
 
 
 def pool_for(url: str) -> urllib3.PoolManager:
@@ -18,3 +15,9 @@ def pool_for(url: str) -> urllib3.PoolManager:
     if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy)
     return urllib3.PoolManager()
+
+
+def plain_reason(error: Exception) -> str:
+    """Why a request failed, without urllib3's own objects and addresses in it."""
+    reason = str(getattr(error, "reason", None) or error)
+    return re.sub(r"^<?\w+\(.*?\)>?: ", "", reason)

@@ -13,7 +13,7 @@ from galaxy.host.files import require_space, sha256_file
 from galaxy.host.journal import Entry
 from galaxy.host.store import Store
 from galaxy.release.aptstate import HELPER, AptState
-from galaxy.release.http import HttpError, pool_for
+from galaxy.release.http import pool_for
 from galaxy.release.memory import recall, remember
 from galaxy.release.model import SourceFile
 
@@ -58,7 +58,7 @@ def _is_gone(file: SourceFile) -> bool:
         answer = pool_for(file.uri).request(
             "HEAD", file.uri, retries=urllib3.Retry(1, redirect=3), timeout=8.0
         )
-    except (urllib3.exceptions.HTTPError, HttpError):
+    except urllib3.exceptions.HTTPError:
         return False
     return answer.status in _GONE
 

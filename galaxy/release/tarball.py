@@ -13,7 +13,7 @@ from galaxy.host.journal import Entry
 from galaxy.host.settings import TarballSettings
 from galaxy.host.store import Store
 from galaxy.release.download import download
-from galaxy.release.http import pool_for
+from galaxy.release.http import plain_reason, pool_for
 from galaxy.release.memory import recall, remember
 from galaxy.release.model import Origin, Release, SourceFile, SourceSpec, SourceTree
 from galaxy.release.signature import verify_tarball
@@ -153,7 +153,8 @@ class TarballSource:
             )
         except urllib3.exceptions.HTTPError as error:
             raise HostError(
-                f"{self.settings.url} can't be reached: {error}", "Check the network, or set tarball.url."
+                f"{self.settings.url} can't be reached: {plain_reason(error)}",
+                "Check the network, or set tarball.url.",
             ) from None
         names = {match[1]: match[0] for match in _NAME.finditer(answer.data.decode(errors="replace"))}
         found = [

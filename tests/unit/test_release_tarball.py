@@ -14,9 +14,10 @@ import pytest
 from galaxy.host.errors import BuildError, HostError, InputError
 from galaxy.host.journal import journal
 from galaxy.host.process import run
-from galaxy.host.settings import TarballSettings
+from galaxy.host.settings import Settings, TarballSettings
 from galaxy.host.store import Store
 from galaxy.release import download as downloading
+from galaxy.release.find import Wanted, find_release
 from galaxy.release.tarball import TarballSource
 
 VERSION = "4.22.11"
@@ -285,3 +286,17 @@ def test_a_file_that_is_no_signature_is_refused(store, site, signer, tmp_path):
     (tmp_path / "tar.asc").write_text("hello")
     with pytest.raises(BuildError, match="refused"):
         described(store, site, signature=str(tmp_path / "tar.asc"), keyring=signer.ring("release"))
+
+
+def test_a_version_is_asked_for_by_upstreams_naming(store, site):
+    wanted = Wanted(version=VERSION, origin="tarball", sha256=DIGEST)
+    release = find_release(store, Settings(tarball=TarballSettings(url=site.url)), wanted)
+    assert release.location == site.url + NAME
+    assert site.ranges == []
+
+
+def test_a_site_that_is_not_there_is_named_in_one_line(store):
+    with pytest.raises(HostError) as caught:
+        TarballSource(store, TarballSettings(url="http://127.0.0.1:9/")).releases()
+    assert caught.value.message.startswith("http://127.0.0.1:9/ can't be reached: ")
+    assert "HTTPConnection" not in caught.value.message
