@@ -61,7 +61,7 @@ def test_an_interrupted_run_leaves_nothing(own_store, galaxy, residue, tmp_path,
     argv = [*GALAXY, "verify", "--matrix", "all", "--report", report]
     with background(argv, log=log, env={"GALAXY_ROOT": str(own_store.root)}) as process:
         begun = f"until grep -q 'start: ' {log}; do sleep 0.1; done"
-        run(["timeout", "120", "sh", "-c", begun], timeout=130)
+        run(["timeout", "300", "sh", "-c", begun], timeout=310)
         os.kill(process.pid, sign)
         assert process.wait(timeout=60) == {signal.SIGKILL: -9}.get(sign, 130)
     run(["timeout", "30", "sh", "-c", f"while ls {own_store.journal} | grep -q .; do sleep 0.1; done"])
