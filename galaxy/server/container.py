@@ -5,6 +5,7 @@ import platform
 import re
 import resource
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from galaxy.host.errors import CommandError, HostError, ServerError
@@ -111,6 +112,8 @@ def _delete(target: str) -> None:
         if (Path(root) / name / "state.json").exists():
             raise
         shutil.rmtree(Path(root) / name, ignore_errors=True)
+    with suppress(OSError):
+        Path(root).rmdir()  # unless another server of the store still has something there
 
 
 def _base(server: Server) -> list[str | Path]:
