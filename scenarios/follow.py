@@ -52,6 +52,7 @@ class Follower:
         self._paces: dict[str, _Pace] = {}
         self._ended: set[str] = set()
         self._told = time.monotonic()
+        self._first_item = 0.0
 
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn what is to come from the first worker's list."""
@@ -88,6 +89,8 @@ class Follower:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count an item when it has ended, and tell of it if it matters."""
+        if not self._first_item:
+            self._first_item = report.start - self._began
         if report.failed and properties_of(report).get("outcome") != Outcome.BLOCKED:
             self._keep(report)
         result = self._recorder.add(report)
@@ -105,8 +108,9 @@ class Follower:
 
     def pytest_unconfigure(self) -> None:
         """Leave the workers' times for the summary."""
-        times = {name: {"busy": pace.busy, "until": pace.until} for name, pace in self._paces.items()}
-        (self._folder / TIMING_FILE).write_text(json.dumps(times), encoding="utf-8")
+        paces = {name: {"busy": pace.busy, "until": pace.until} for name, pace in self._paces.items()}
+        told = {"first_item_s": self._first_item, "workers": paces}
+        (self._folder / TIMING_FILE).write_text(json.dumps(told), encoding="utf-8")
 
     def _step(self, result: ItemResult) -> None:
         if result.outcome is Outcome.PASSED:

@@ -54,17 +54,22 @@ def _completed(folder: Path) -> Iterator[ItemResult]:
 
 
 def _overhead(folder: Path, items: tuple[ItemResult, ...]) -> dict[str, float]:
-    """Where the workers' time went: in steps (Samba), in checks, and between them; the share is of their sum."""
+    """Where the workers' time went: in steps (Samba), in checks, and between them; the share is of their sum.
+
+    `first_item_s` is from the run's plan to the start of its first item.
+    """
     file = folder / TIMING_FILE
     if not file.exists():
         return {}
-    paces = json.loads(file.read_text(encoding="utf-8")).values()
+    told = json.loads(file.read_text(encoding="utf-8"))
+    paces = told["workers"].values()
     total = sum(pace["until"] for pace in paces)
     busy = sum(pace["busy"] for pace in paces)
     if total <= 0:
         return {}
     steps = sum(item.seconds for item in items if item.area == STEP_AREA)
     return {
+        "first_item_s": told["first_item_s"],
         "workers_s": total,
         "steps_s": steps,
         "checks_s": busy - steps,

@@ -75,9 +75,12 @@ def test_an_item_counts_once_by_its_first_end(folder):
 def test_the_share_of_overhead_is_what_no_item_used(folder):
     plan(folder, "step.start", "ldap.a")
     write_results(folder, [item("step.start", seconds=6), item("ldap.a", seconds=2)])
-    (folder / "timing.json").write_text('{"gw0": {"busy": 8.0, "until": 10.0}}')
+    (folder / "timing.json").write_text(
+        '{"first_item_s": 1.5, "workers": {"gw0": {"busy": 8.0, "until": 10.0}}}'
+    )
     figures = finish(folder, POLICY, seconds=11).figures
     assert figures["overhead_share"] == 0.2
+    assert figures["first_item_s"] == 1.5
     assert (figures["steps_s"], figures["checks_s"]) == (6, 2)
 
 
