@@ -18,6 +18,10 @@ from galaxy.server.inside import host_files
 from galaxy.server.sandbox import Isolated, Joins, Sandbox, SharesHost, oci_config
 
 _LAUNCH_SECONDS = 30.0
+# In cgroup version 1 a server's sixty processes together would weigh as much as one process of the host's root group,
+# and starve on a busy host: they weigh as much as sixteen. In version 2 all others are in groups too.
+_UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")
+_SHARES = 16 * 1024
 
 
 def runtime() -> str:
@@ -44,7 +48,8 @@ def sandbox(
         args=args,
         network=network,
         capabilities=granted(),
-        cgroup=f"/galaxy/{server.container}",
+        cgroup=f"/{server.container}",
+        cpu_shares=None if _UNIFIED.exists() else _SHARES,
         files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         machine=platform.machine(),
     )

@@ -77,6 +77,7 @@ class Sandbox:
     cgroup: str
     files: int
     machine: str
+    cpu_shares: int | None = None
     terminal: bool = False
 
 
@@ -91,13 +92,17 @@ def oci_config(box: Sandbox) -> dict[str, Any]:
         "linux": {
             "namespaces": _namespaces(box),
             "cgroupsPath": box.cgroup,
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "resources": {"devices": [{"allow": False, "access": "rwm"}], **_cpu(box)},
             "seccomp": seccomp(box.machine),
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
             "rootfsPropagation": "private",
         },
     }
+
+
+def _cpu(box: Sandbox) -> dict[str, Any]:
+    return {} if box.cpu_shares is None else {"cpu": {"shares": box.cpu_shares}}
 
 
 def _process(box: Sandbox) -> dict[str, Any]:

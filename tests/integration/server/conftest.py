@@ -142,7 +142,7 @@ class Machine:
             "namespaces": sorted(p.name for p in netns.FOLDER.glob("galaxy-*") if self.digest in p.name),
             "links": sorted(line.split()[0].split("@")[0] for line in links),
             "containers": sorted(p.name for p in Path("/run/galaxy", self.digest).glob("*")),
-            "cgroups": sorted(p.name for p in Path("/sys/fs/cgroup").glob(f"*/galaxy/*{self.digest}*")),
+            "cgroups": sorted(p.name for p in Path("/sys/fs/cgroup").glob(f"*/galaxy-{self.digest}-*")),
             "journal": sorted(p.name for p in store.journal.iterdir()),
             "servers": sorted(p.name for p in store.servers.iterdir()),
             "processes": sorted(_processes_of(store)),
