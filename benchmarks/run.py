@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks import build, overhead, sizes, start, version
+from galaxy.cli.process import interruptible
 from galaxy.host.settings import load_settings
 from galaxy.host.store import default_store
 from galaxy.image.catalogue import Catalogue
@@ -17,8 +18,10 @@ def main() -> None:
         "--image", metavar="REF", help="the image to measure; by default the first in the store"
     )
     parser.add_argument("--build", metavar="VERSION", help="measure two builds of it too; takes long")
-    for line in _lines(parser.parse_args()):
-        print(line, flush=True)
+    options = parser.parse_args()
+    with interruptible():
+        for line in _lines(options):
+            print(line, flush=True)
 
 
 def _lines(options: argparse.Namespace) -> Iterator[str]:

@@ -85,6 +85,7 @@ def _run_pytest(
     store: Store, folder: Path, words: Sequence[str], selection: str, tell: Tell, begins: re.Pattern[str]
 ) -> None:
     """Run pytest on the checks; lines go to `tell` from the first that `begins` matches."""
+    _require_expression(selection)
     ini = folder / "pytest.ini"
     write_atomic(ini, _PYTEST_INI)
     said: list[str] = []
@@ -124,6 +125,20 @@ def _refusal(said: Sequence[str]) -> InputError:
     return InputError(
         message, " ".join(line.strip() for line in lines[at + 1 :]) or "See: galaxy verify --help"
     )
+
+
+def _require_expression(selection: str) -> None:
+    """InputError unless pytest can read it: its workers would crash on it one by one."""
+    from _pytest.mark.expression import Expression  # noqa: PLC0415 - pytest takes 0.1 s to load
+
+    if not selection:
+        return
+    try:
+        Expression.compile(selection)
+    except SyntaxError as error:
+        raise InputError(
+            f"-k {selection!r} cannot be read: {error.msg}", "Write it like: ldap and not bind"
+        ) from None
 
 
 def _nothing(folder: Path, selection: str) -> InputError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import CommandError, HostError
-from galaxy.host.files import sha256_text, write_atomic
+from galaxy.host.files import require_space, sha256_text, write_atomic
 from galaxy.host.lock import locked
 from galaxy.host.process import Completed, find_tool, run
 from galaxy.host.progress import step
@@ -20,6 +20,8 @@ from galaxy.release.mirrors import APT_ETC, Mirrors, host_mirrors
 HELPER = "/usr/lib/apt/apt-helper"
 FRESH_FOR = 3600.0
 _UPDATE_TIMEOUT = 300.0
+# Bytes: the lists of all suites, and room to replace them.
+_INDEXES = 400_000_000
 # Added to what the host sets: a mirror that has stopped answering must be noticed within a minute, not within ten.
 _OWN_OPTIONS = """\
 Acquire::Languages "none";
@@ -103,6 +105,8 @@ class AptState:
 
     def _update(self) -> None:
         find_tool("apt-get", "apt")
+        # apt would say of a full disk only that an index cannot be read.
+        require_space(self.folder, _INDEXES, "reading the mirrors' indexes")
         self.write_config()
         with step("asking the mirrors which versions there are"):
             try:

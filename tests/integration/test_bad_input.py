@@ -223,7 +223,7 @@ class TestImages:
     @pytest.mark.parametrize("text", ["{", "{}", '{"format": 99}'])
     def test_a_damaged_manifest(self, broken, refused, text) -> None:
         (broken / "manifest.json").write_text(text)
-        refused(6, "manifest", "start", "dc1")
+        refused(2, "manifest.json is corrupt", "start", "dc1")
 
     def test_a_file_that_is_no_export(self, refused, tmp_path) -> None:
         (tmp_path / "x.tar").write_bytes(b"no image" * 1000)
@@ -248,19 +248,18 @@ class Tarballs(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-class TestTarballs:
-    @pytest.fixture(scope="class")
-    def tarball(self, tmp_path_factory) -> Path:
-        folder = tmp_path_factory.mktemp("tarball")
-        tree = folder / "samba-4.20.1"
-        tree.mkdir()
-        (tree / "VERSION").write_text(
-            "SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=20\nSAMBA_VERSION_RELEASE=1\n"
-        )
-        with tarfile.open(folder / "samba-4.20.1.tar.gz", "w:gz") as archive:
-            archive.add(tree, "samba-4.20.1")
-        return folder / "samba-4.20.1.tar.gz"
+@pytest.fixture(scope="module")
+def tarball(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tarball")
+    tree = folder / "samba-4.20.1"
+    tree.mkdir()
+    (tree / "VERSION").write_text("SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=20\nSAMBA_VERSION_RELEASE=1\n")
+    with tarfile.open(folder / "samba-4.20.1.tar.gz", "w:gz") as archive:
+        archive.add(tree, "samba-4.20.1")
+    return folder / "samba-4.20.1.tar.gz"
 
+
+class TestTarballs:
     def test_neither_digest_nor_signature(self, refused, tarball) -> None:
         refused(2, "digest", "build", "4.20.1", "--from", "tarball", "--path", tarball)
 
