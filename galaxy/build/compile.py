@@ -17,7 +17,7 @@ from galaxy.host.files import require_space, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.process import run, stream
-from galaxy.host.progress import bar, step
+from galaxy.host.progress import bar, say, step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.release import Patch, Recipe, SourceFile, SourceTree, source_of
@@ -90,6 +90,8 @@ def _compile(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, lo
 
 def _fetched(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, into: Path) -> SourceTree:
     assert plan.source is not None
+    if plan.source.note:
+        say(f"Samba {plan.version}: {plan.source.note}")
     source = source_of(store, settings, plan.wanted)
     return source.fetch(plan.source, entry, into)
 
