@@ -34,8 +34,8 @@ def mounted_root(store: Store, image: Image) -> Path:
 
 
 def mount_point(store: Store, image_id: str) -> Path:
-    """Where an image is mounted, when it is."""
-    return store.mounts / image_id[:SHORT]
+    """Where an image is mounted, when it is; links resolved, as the kernel lists it."""
+    return store.mounts.resolve() / image_id[:SHORT]
 
 
 def verify_digest(image: Image) -> None:
@@ -76,5 +76,5 @@ def unmount(store: Store, image_id: str) -> bool:
 
 def unmount_idle(store: Store) -> tuple[str, ...]:
     """Unmount every image that nothing uses; returns the short ids that were unmounted."""
-    mounted = [Path(point) for point in mount_points() if Path(point).parent == store.mounts]
+    mounted = [Path(point) for point in mount_points() if Path(point).parent == store.mounts.resolve()]
     return tuple(point.name for point in mounted if unmount(store, point.name))
