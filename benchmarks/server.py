@@ -106,7 +106,9 @@ def _pss(process: running.Running) -> float:
     """MiB of memory of all processes, shared pages divided among those who share them (proc(5), smaps_rollup)."""
     total = 0
     for pid in running.processes(process):
-        with suppress(ProcessLookupError, FileNotFoundError):  # helpers of a DC that has just started come and go
+        with suppress(
+            ProcessLookupError, FileNotFoundError
+        ):  # helpers of a DC that has just started come and go
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
             total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1024

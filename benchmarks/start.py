@@ -28,6 +28,7 @@ for pair in etc:etc/samba state:var/lib/samba cache:var/cache/samba log:var/log/
     mount --bind "$server/${pair%%:*}" "$root/${pair#*:}"
 done
 for name in resolv.conf krb5.conf hosts hostname; do mount --bind "$server/etc-host/$name" "$root/etc/$name"; done
+cat "$server/etc-host/hostname" >/proc/sys/kernel/hostname
 mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"
 for place in run tmp; do mount -t tmpfs tmpfs "$root/$place"; done
 mkdir -p "$root/run/samba" "$root/run/lock"
@@ -80,7 +81,7 @@ def _galaxy(server: Server, settings: Settings) -> tuple[float, float]:
 
 def _bare(server: Server, settings: Settings) -> tuple[float, float]:
     root = rootfs_of(server)
-    namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+    namespaces = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     argv = ["nsenter", f"--net={path_of(_NETWORK)}", "unshare", *namespaces]
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
@@ -106,5 +107,8 @@ def _pss(running: Running) -> float:
 
 
 def _pss_of(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # a worker that has ended since the list was made
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
