@@ -55,7 +55,7 @@ def watch(store: Store) -> Callable[[], None]:
         deadline = time.monotonic() + 5
         while (left := Residue.of(store).beyond(before)) and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert left == []
+        assert not left, "left behind: " + "; ".join(left)
 
     return settled
 
