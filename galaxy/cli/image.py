@@ -8,6 +8,7 @@ import typer
 from galaxy.cli.render import need_root, print_json, ready_store, size, table
 from galaxy.gate.certificate import certificate_file, require_certificate
 from galaxy.gate.policy import Policy, load_policy
+from galaxy.gate.verdict import last_verdict
 from galaxy.host.errors import GalaxyError
 from galaxy.host.store import Store, default_store
 from galaxy.image.catalogue import SHORT, Catalogue, Image
@@ -119,9 +120,10 @@ def _row(store: Store, policy: Policy, image: Image) -> dict[str, Any]:
 
 
 def verdict(store: Store, policy: Policy, image: Image) -> str:
-    """`production-ready`, `not verified`, or why the image's certificate does not count."""
+    """`production-ready`, `not verified`, or why the image was refused or its certificate does not count."""
     if not certificate_file(store, image.id).exists():
-        return "not verified"
+        last = last_verdict(store, image.id)
+        return f"refused: {last.reasons[0]}" if last and last.reasons else "not verified"
     try:
         require_certificate(store, image, policy)
     except GalaxyError as error:

@@ -20,6 +20,7 @@ from galaxy.gate.run import RUN_FILE, RunInfo, refs_of
 from galaxy.gate.stock import stock_images
 from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, trouble_lines, verdict_lines
+from galaxy.gate.verdict import remember
 from galaxy.host.errors import GateError, InputError
 from galaxy.host.journal import recover
 from galaxy.host.progress import say
@@ -171,6 +172,7 @@ def _certify(store: Store, folder: Path, summary: Summary, policy: Policy) -> No
             print(f"certificate: {certify(store, folder, ref, policy)}", flush=True)
         elif _failed(summary, ref) and withdraw(store, verdict.image_id):
             print(f"the certificate of {ref} was withdrawn: checks failed", flush=True)
+    remember(store, summary)
 
 
 def _failed(summary: Summary, ref: str) -> bool:
