@@ -76,9 +76,15 @@ def _not_good(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
     }
     for what, found in bad.items():
         if found:
-            names = list(dict.fromkeys(f"{item.id} at {item.checkpoint}" for item in found))
+            names = [_with_places(check, found) for check in dict.fromkeys(item.id for item in found)]
             more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             yield f"{len(found)} {what}: {', '.join(names[:_SHOWN])}{more}"
+
+
+def _with_places(check: str, items: Iterable[ItemResult]) -> str:
+    """`CHECK at CHECKPOINT`, or at how many checkpoints."""
+    places = list(dict.fromkeys(item.checkpoint for item in items if item.id == check))
+    return f"{check} at {places[0]}" if len(places) == 1 else f"{check} at {len(places)} checkpoints"
 
 
 def _missing(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
