@@ -94,7 +94,7 @@ class _TargetFile(BaseModel):
 
 def load_target(file: Path) -> Target:
     """Read a target from TOML; paths in it are relative to the file. InputError says which key is wrong."""
-    hint = "See the guide to targets for the keys."
+    hint = "See docs/targets.md for the keys."
     try:
         body = _TargetFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError) as error:
