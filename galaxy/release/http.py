@@ -19,5 +19,8 @@ def pool_for(url: str) -> urllib3.PoolManager:
 
 def plain_reason(error: Exception) -> str:
     """Why a request failed, without urllib3's own objects and addresses in it."""
-    reason = str(getattr(error, "reason", None) or error)
+    found = getattr(error, "reason", None) or error
+    # urllib3 tells a lost connection as ("Connection aborted.", what http.client said).
+    last = found.args[-1] if isinstance(found, Exception) and found.args else found
+    reason = str(last if isinstance(last, Exception) else found)
     return re.sub(r"^<?\w+\(.*?\)>?: ", "", reason)

@@ -56,7 +56,7 @@ def take_down(server: Server) -> None:
     if isinstance(server.config.network, PrivateNetwork):
         with locked(server.store, _LOCK):
             netns.remove_namespace(server.container)
-            netns.remove_link(_host_end(server))
+            netns.remove_link(host_end(server))
             netns.remove_idle_bridge(server.config.network.bridge)
 
 
@@ -111,7 +111,7 @@ def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None
     with locked(server.store, _LOCK):
         others = tuple(other.config for other in servers(server.store) if other.name != server.name)
         require_private(server.config.address, network, others)
-        name, end = server.container, _host_end(server)
+        name, end = server.container, host_end(server)
         netns.remove_namespace(name)  # what a crash has left; the server is known not to run
         netns.remove_link(end)
         gateway = str(next(_subnet(server.config.address, network).hosts()))
@@ -130,6 +130,6 @@ def _subnet(address: str, network: PrivateNetwork) -> ipaddress.IPv4Network:
     return ipaddress.IPv4Network(f"{address}/{network.prefix}", strict=False)
 
 
-def _host_end(server: Server) -> str:
+def host_end(server: Server) -> str:
     """An interface name (15 characters at most) that no two servers of this host share."""
     return "gx" + sha256(server.container.encode()).hexdigest()[:10]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from archive import Archive, empty_archive, key_folder
 from support import galaxy_run, temporary_store, watch
 
 from galaxy.build import BuildRequest
@@ -65,3 +66,17 @@ def own_store(image: Image) -> Iterator[Store]:
 def galaxy() -> Callable[..., Completed]:
     """`galaxy(store, "ls")` runs a command in a process of its own."""
     return galaxy_run
+
+
+@pytest.fixture(scope="session")
+def signed() -> Iterator[Path]:
+    """A folder with a key that archives are signed with."""
+    with key_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def archive(signed: Path) -> Iterator[Archive]:
+    """A Debian archive, still empty."""
+    with empty_archive(signed) as archive:
+        yield archive

@@ -10,10 +10,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from galaxy.host import netns
 from galaxy.host.journal import mount_points
 from galaxy.host.process import Completed, run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
+from galaxy.server.config import servers, store_digest
+from galaxy.server.network import host_end
 
 GALAXY = (sys.executable, "-I", "-m", "galaxy.entry")
 
@@ -32,10 +35,11 @@ def temporary_store(image: Image) -> Iterator[Store]:
     root = Path(tempfile.mkdtemp(prefix="galaxy-test-", dir="/var/tmp"))
     own = Store(root=root).ensure()
     shutil.copytree(image.path, own.images / image.path.name)
-    # Asking the mirrors again would take most of a test's time.
-    shared = image.path.parent.parent / own.apt.name
-    if shared.is_dir():
-        own.apt.symlink_to(shared)
+    # Asking the mirrors again, and fetching from them, would take most of a test's time.
+    for folder in (own.apt, own.sources):
+        shared = image.path.parent.parent / folder.name
+        if shared.is_dir():
+            folder.symlink_to(shared)
     try:
         yield own
     finally:
@@ -60,9 +64,28 @@ def watch(store: Store) -> Callable[[], None]:
     return settled
 
 
+def refuse(
+    store: Store, code: int, words: str, *arguments: str | Path, wrap: tuple[str | Path, ...] = ()
+) -> Completed:
+    """Run a command that must be refused: its exit code, one `error:` line, then what to do; no residue."""
+    settled = watch(store)
+    done = galaxy_run(store, *arguments, wrap=wrap, timeout=300)
+    assert done.returncode == code, done.output
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert words in errors[0], done.stderr
+    assert done.stderr.splitlines()[-1].startswith("  "), f"no hint: {done.stderr}"
+    assert "Traceback" not in done.stderr
+    settled()
+    return done
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residue:
-    """What commands could leave behind in a store or on the host, each thing in words."""
+    """What commands on a store could leave behind, each thing in words.
+
+    Only what is that store's: others may build, and run servers and labs, on the same host at the same time.
+    """
 
     mounts: frozenset[str]
     loops: frozenset[str]
@@ -82,8 +105,8 @@ class Residue:
                 p for p in mount_points() if p.startswith(under) and not p.startswith(images[0])
             ),
             loops=frozenset(loop for loop in _loops() if under in loop and images[1] not in loop),
-            namespaces=frozenset(_names(Path("/run/netns"))),
-            links=frozenset(_names(Path("/sys/class/net"))),
+            namespaces=frozenset(name for name in _names(netns.FOLDER) if _is_left(store, name)),
+            links=frozenset(_links(store)),
             processes=frozenset(_processes(under)),
             journal=frozenset(_names(store.journal)),
             halves=frozenset(_halves(store)),
@@ -100,6 +123,26 @@ class Residue:
 
 def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def _is_left(store: Store, namespace: str) -> bool:
+    """A namespace of one of the store's servers; or a lab's whose process is the store's, or gone."""
+    if not namespace.startswith("galaxy-lab-"):
+        return namespace.startswith(f"galaxy-{store_digest(store)}-")
+    try:
+        environment = (Path("/proc") / namespace.split("-")[2] / "environ").read_bytes()
+    except OSError:
+        return True
+    return not environment or f"GALAXY_ROOT={store.root}\0".encode() in environment
+
+
+def _links(store: Store) -> Iterator[str]:
+    """The host's ends of the servers' links, and bridges that nothing is connected to."""
+    ends = {host_end(server) for server in servers(store)}
+    for link in Path("/sys/class/net").iterdir():
+        bridge = link.name.startswith("galaxy") and (link / "bridge").is_dir()
+        if link.name in ends or (bridge and not _names(link / "brif")):
+            yield link.name
 
 
 def _loops() -> Iterator[str]:

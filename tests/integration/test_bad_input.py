@@ -1,18 +1,21 @@
 """Bad input: one clear line of what, why and what to do, the documented exit code, and nothing left behind."""
 
+import base64
 import functools
-import http.server
+import json
 import shutil
 import socket
-import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import galaxy_run, temporary_store, watch
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner
+from support import galaxy_run, refuse, temporary_store
 
-from galaxy.host.process import Completed, run
+from galaxy.gate.certificate import PAYLOAD_TYPE, certificate_file
+from galaxy.gate.signing import signer
+from galaxy.host.process import run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
 
@@ -31,23 +34,8 @@ def own(image: Image) -> Iterator[Store]:
 
 @pytest.fixture
 def refused(own: Store):
-    """Run a command that must be refused: its exit code, one `error:` line, then what to do; no residue."""
-
-    def command(
-        code: int, words: str, *arguments: str | Path, wrap: tuple[str | Path, ...] = ()
-    ) -> Completed:
-        settled = watch(own)
-        done = galaxy_run(own, *arguments, wrap=wrap, timeout=300)
-        assert done.returncode == code, done.output
-        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1, done.stderr
-        assert words in errors[0], done.stderr
-        assert done.stderr.splitlines()[-1].startswith("  "), f"no hint: {done.stderr}"
-        assert "Traceback" not in done.stderr
-        settled()
-        return done
-
-    return command
+    """The same, in the store with dc1."""
+    return functools.partial(refuse, own)
 
 
 CREATE = ("create", "dc2", "--image", "4.17.12+packages", "--realm", "OTHER.TEST", *PRIVATE)
@@ -230,69 +218,41 @@ class TestImages:
         refused(2, "x.tar", "image", "import", tmp_path / "x.tar")
 
 
-class Tarballs(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder; `stall.tar.gz` stops half-way and stays silent."""
+class TestCertificates:
+    """A certificate that is no good is none."""
 
-    def do_GET(self) -> None:
-        if not self.path.endswith("stall.tar.gz"):
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", "1000000")
-        self.end_headers()
-        self.wfile.write(b"x" * 1000)
-        self.wfile.flush()
-        self.server.released.wait(120)
+    @pytest.fixture
+    def create_with(self, own: Store, image: Image, refused):
+        """Create a server on the host's network with this text as the image's certificate."""
+        file = certificate_file(own, image.id)
 
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        def command(text: str, words: str) -> None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+            refused(6, words, *create(network="host", address="127.0.0.9"))
 
+        yield command
+        shutil.rmtree(file.parent)
 
-@pytest.fixture(scope="module")
-def tarball(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tarball")
-    tree = folder / "samba-4.20.1"
-    tree.mkdir()
-    (tree / "VERSION").write_text("SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=20\nSAMBA_VERSION_RELEASE=1\n")
-    with tarfile.open(folder / "samba-4.20.1.tar.gz", "w:gz") as archive:
-        archive.add(tree, "samba-4.20.1")
-    return folder / "samba-4.20.1.tar.gz"
+    @staticmethod
+    def signed(key: CryptoSigner, **changes: str) -> str:
+        envelope = Envelope(b'{"predicateType": "x"}', PAYLOAD_TYPE, {})
+        envelope.sign(key)
+        return json.dumps(envelope.to_dict() | changes)
 
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"payload": 1}'])
+    def test_one_that_is_broken(self, create_with, text) -> None:
+        create_with(text, "is not a DSSE envelope")
 
-class TestTarballs:
-    def test_neither_digest_nor_signature(self, refused, tarball) -> None:
-        refused(2, "digest", "build", "4.20.1", "--from", "tarball", "--path", tarball)
+    def test_one_of_another_key(self, create_with) -> None:
+        create_with(self.signed(CryptoSigner.generate_ed25519()), "this host does not trust that key")
 
-    def test_a_wrong_digest(self, refused, tarball) -> None:
-        digest = ("--sha256", "0" * 64)
-        refused(4, "SHA-256", "build", "4.20.1", "--from", "tarball", "--path", tarball, *digest)
+    def test_one_that_was_changed(self, own, create_with) -> None:
+        payload = base64.b64encode(b'{"predicateType": "y"}').decode()
+        create_with(self.signed(signer(own), payload=payload), "was changed after it was signed")
 
-    def test_a_digest_that_is_none(self, refused, tarball) -> None:
-        refused(2, "SHA-256", "build", "4.20.1", "--from", "tarball", "--path", tarball, "--sha256", "abc")
-
-    def test_a_signature_that_is_none(self, refused, tarball, tmp_path) -> None:
-        (tmp_path / "x.asc").write_text("no signature")
-        signature = ("--signature", tmp_path / "x.asc")
-        refused(4, "signature", "build", "4.20.1", "--from", "tarball", "--path", tarball, *signature)
-
-    def test_a_file_that_is_not_there(self, refused) -> None:
-        digest = ("--sha256", "0" * 64)
-        refused(
-            2, "/no/such.tar.gz", "build", "4.20.1", "--from", "tarball", "--path", "/no/such.tar.gz", *digest
-        )
-
-    def test_a_mirror_that_stops_answering_half_way(self, refused, tarball) -> None:
-        handler = functools.partial(Tarballs, directory=str(tarball.parent))
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            server.released = threading.Event()
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            address = f"http://127.0.0.1:{server.server_port}/stall.tar.gz"
-            try:
-                words = ("build", "4.20.1", "--from", "tarball", "--path", address, "--sha256", "0" * 64)
-                refused(4, "127.0.0.1", *words)
-            finally:
-                server.released.set()
-                server.shutdown()
+    def test_one_that_says_something_else(self, own, create_with) -> None:
+        create_with(self.signed(signer(own)), "is not a certificate of Galaxy")
 
 
 class TestVerify:

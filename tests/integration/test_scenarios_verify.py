@@ -58,7 +58,7 @@ def test_an_interrupted_run_leaves_nothing(own_store, galaxy, residue, tmp_path,
     """After SIGKILL, which nobody can catch, the run's processes end by themselves and unwind."""
     settled = residue(own_store)
     log, report = tmp_path / "log", tmp_path / "report"
-    argv = [*GALAXY, "verify", "--matrix", "all", "--report", report]
+    argv = [*GALAXY, "verify", "--matrix", "all", "-k", SOME, "--report", report]
     with background(argv, log=log, env={"GALAXY_ROOT": str(own_store.root)}) as process:
         begun = f"until grep -q 'start: ' {log}; do sleep 0.1; done"
         run(["timeout", "300", "sh", "-c", begun], timeout=310)
