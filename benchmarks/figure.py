@@ -1,33 +1,56 @@
-"""A figure: what Galaxy needs, what the bare thing needs, and their ratio."""
+"""A figure: what was measured, the bare thing's measure beside it, and how much of it is acceptable."""
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+HEADERS = ("FIGURE", "VALUE", "BARE", "RATIO", "GOAL", "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Medians of both sides in `unit`; `goal` is the largest ratio that satisfies us."""
+    """`value` and `bare` in `unit`. The goal is the largest acceptable ratio, or value where nothing is bare."""
 
     name: str
-    galaxy: float
-    bare: float
+    value: float
     unit: str
-    goal: float
+    bare: float | None = None
+    goal: float | None = None
 
     @property
-    def ratio(self) -> float:
-        """How many times the bare thing."""
-        return self.galaxy / self.bare
+    def ratio(self) -> float | None:
+        """How many times the bare thing; None where there is none."""
+        return self.value / self.bare if self.bare is not None else None
 
-    def line(self) -> str:
-        """One line for people."""
-        verdict = "ok" if self.ratio <= self.goal else "above the goal"
-        return (
-            f"{self.name}: {self.galaxy:.3g} {self.unit} / {self.bare:.3g} {self.unit} "
-            f"= {self.ratio:.2f} (goal {self.goal:g}): {verdict}"
+    @property
+    def verdict(self) -> str:
+        """`ok`, `over`, or nothing where there is no goal."""
+        if self.goal is None:
+            return ""
+        measured = self.value if self.ratio is None else self.ratio
+        return "ok" if measured <= self.goal else "over"
+
+    def row(self) -> tuple[str, ...]:
+        """The cells of the table for people, under HEADERS."""
+        bare = "" if self.bare is None else f"{self.bare:.3g} {self.unit}"
+        ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
+        goal = (
+            "" if self.goal is None else f"{self.goal:g}" + ("" if self.bare is not None else f" {self.unit}")
         )
+        return self.name, f"{self.value:.3g} {self.unit}", bare, ratio, goal, self.verdict
+
+    def plain(self) -> dict[str, object]:
+        """The same for programs."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "bare": self.bare,
+            "ratio": self.ratio,
+            "goal": self.goal,
+            "verdict": self.verdict,
+        }
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -40,5 +63,5 @@ def seconds(act: Callable[[], object]) -> float:
 def figure(name: str, unit: str, goal: float, galaxy: Sequence[float], bare: Sequence[float]) -> Figure:
     """A figure of two series of measurements, which were taken in turns so that both met the same machine."""
     return Figure(
-        name=name, galaxy=statistics.median(galaxy), bare=statistics.median(bare), unit=unit, goal=goal
+        name=name, value=statistics.median(galaxy), bare=statistics.median(bare), unit=unit, goal=goal
     )

@@ -1,42 +1,70 @@
-"""All figures in one run, as root: `python -m benchmarks.run [--image REF] [--build VERSION]`."""
+"""All figures in one run, as root: `python -m benchmarks.run`. Builds are made only when asked for: they take long."""
 
 import argparse
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-from benchmarks import build, overhead, sizes, start, version
+from benchmarks import build, debian, overhead, sizes, start, version
+from benchmarks.figure import HEADERS, Figure
 from galaxy.cli.process import interruptible
+from galaxy.cli.render import print_json, ready_store, table
+from galaxy.host.errors import InputError
+from galaxy.host.progress import step
 from galaxy.host.settings import load_settings
-from galaxy.host.store import default_store
-from galaxy.image.catalogue import Catalogue
+from galaxy.host.store import Store
+from galaxy.image.catalogue import Catalogue, Image
 
 
 def main() -> None:
-    """Print each figure as soon as it is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--image", metavar="REF", help="the image to measure; by default the first in the store"
-    )
-    parser.add_argument("--build", metavar="VERSION", help="measure two builds of it too; takes long")
-    options = parser.parse_args()
+    """Print one table, or its rows as JSON."""
+    options = _options()
     with interruptible():
-        for line in _lines(options):
-            print(line, flush=True)
+        figures = tuple(_figures(ready_store("Measuring"), options))
+        if options.json:
+            print_json([one.plain() for one in figures])
+        else:
+            table(HEADERS, [one.row() for one in figures])
 
 
-def _lines(options: argparse.Namespace) -> Iterator[str]:
-    store, settings = default_store().ensure(), load_settings()
-    catalogue = Catalogue(store=store)
-    images = [catalogue.resolve(options.image)] if options.image else list(catalogue.images())
-    if not images:
-        sys.exit("the store has no images; make one: galaxy build VERSION")
-    yield version.measure().line()
-    for figure in start.measure(store, settings, images[0]):
-        yield figure.line()
-    yield from sizes.lines(store, images[0])
-    yield overhead.line(store)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument(
+        "--image", metavar="REF", help="what to measure (default: the newest release in the store)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="starts on each side (default: %(default)s)")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="a verify run's folder (default: the newest)")
+    parser.add_argument("--build", metavar="VERSION", help="time a build with an empty and a full ccache too")
+    parser.add_argument(
+        "--debian",
+        action="store_true",
+        help="with --build: hold it against Debian's own build of that source",
+    )
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _figures(store: Store, options: argparse.Namespace) -> Iterator[Figure]:
+    settings, image = load_settings(), _image(store, options.image)
+    with step("calling galaxy and python"):
+        yield version.measure()
+    with step(f"starting {image.ref} confined and bare, {options.rounds} times each"):
+        yield from start.measure(store, settings, image, options.rounds)
     if options.build:
-        yield build.measure(store, settings, options.build).line()
+        times = build.measure(store, settings, options.build)
+        yield times.figure()
+        if options.debian:
+            yield debian.against(store, settings, options.build, times.cold)
+    yield from overhead.figures(store, options.run)
+    yield from sizes.figures(store, image)
+
+
+def _image(store: Store, ref: str | None) -> Image:
+    catalogue = Catalogue(store=store)
+    if ref:
+        return catalogue.resolve(ref)
+    if not catalogue.images():
+        raise InputError("the store has no images to measure", "Make one: galaxy build VERSION.")
+    return catalogue.resolve(catalogue.images()[-1].ref)
 
 
 if __name__ == "__main__":

@@ -1,63 +1,42 @@
 """A server's start to ready, and its memory, against the same binaries and state in a bare chroot."""
 
-import tempfile
-import time
 from pathlib import Path
 
+from benchmarks.bare import bare_start
 from benchmarks.figure import Figure, figure
 from galaxy.host.journal import Entry, journal
 from galaxy.host.netns import add_namespace, path_of
-from galaxy.host.process import background
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
 from galaxy.server.config import NamespaceNetwork, Server
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.lifecycle import remove, require_running, start, stop
-from galaxy.server.ready import wait_ready
-from galaxy.server.rootfs import rootfs_of
-from galaxy.server.running import Running, note, processes
+from galaxy.server.running import Running, processes
 
-_TIMES = 3
 _NETWORK = "galaxy-bench"
 # Loopback addresses need no link, and the namespace keeps them from the host's own services.
 _ADDRESS = "127.0.0.1"
-_SCRIPT = """
-root=$1 server=$2
-for pair in etc:etc/samba state:var/lib/samba cache:var/cache/samba log:var/log/samba; do
-    mount --bind "$server/${pair%%:*}" "$root/${pair#*:}"
-done
-for name in resolv.conf krb5.conf hosts hostname; do mount --bind "$server/etc-host/$name" "$root/etc/$name"; done
-cat "$server/etc-host/hostname" >/proc/sys/kernel/hostname
-mount --rbind /dev "$root/dev"; mount -t proc proc "$root/proc"
-for place in run tmp; do mount -t tmpfs tmpfs "$root/$place"; done
-mkdir -p "$root/run/samba" "$root/run/lock"
-exec chroot "$root" /usr/sbin/samba --foreground --no-process-group
-"""
 
 
-def measure(store: Store, settings: Settings, image: Image) -> tuple[Figure, Figure]:
-    """Seconds to ready and MiB of proportional set size, medians of three, galaxy and bare in turns."""
+def measure(store: Store, settings: Settings, image: Image, rounds: int = 5) -> tuple[Figure, ...]:
+    """Seconds to ready and MiB of proportional set size: medians, galaxy and bare in turns."""
     with journal(store, "benchmark", "start") as entry, entry.temporarily("netns", _NETWORK):
         add_namespace(_NETWORK)
         server = _server(store, settings, image, entry)
-        start(server, settings)  # the first start makes keys; no later one does
-        stop(server, settings)
-        galaxy, bare = [], []
-        for _ in range(_TIMES):
-            galaxy.append(_galaxy(server, settings))
-            bare.append(_bare(server, settings))
+        _galaxy(server, settings)  # the first start makes keys, the second fills caches; no later one does
+        _bare(server, settings)
+        pairs = [(_galaxy(server, settings), _bare(server, settings)) for _ in range(rounds)]
         remove(server, settings, force=True)
+    ready, pss = ([(galaxy[part], bare[part]) for galaxy, bare in pairs] for part in (0, 1))
     return (
-        figure(
-            "start to ready vs bare chroot",
-            "s",
-            1.1,
-            [ready for ready, _ in galaxy],
-            [ready for ready, _ in bare],
-        ),
-        figure("PSS vs bare chroot", "MiB", 1.05, [pss for _, pss in galaxy], [pss for _, pss in bare]),
+        _paired("start to ready vs bare chroot", "s", 1.1, ready),
+        _paired("PSS vs bare chroot", "MiB", 1.05, pss),
     )
+
+
+def _paired(name: str, unit: str, goal: float, pairs: list[tuple[float, float]]) -> Figure:
+    return figure(name, unit, goal, [one for one, _ in pairs], [other for _, other in pairs])
 
 
 def _server(store: Store, settings: Settings, image: Image, entry: Entry) -> Server:
@@ -80,25 +59,8 @@ def _galaxy(server: Server, settings: Settings) -> tuple[float, float]:
 
 
 def _bare(server: Server, settings: Settings) -> tuple[float, float]:
-    root = rootfs_of(server)
-    namespaces = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-    argv = ["nsenter", f"--net={path_of(_NETWORK)}", "unshare", *namespaces]
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        words: list[str | Path] = [*argv, "sh", "-ec", _SCRIPT, "sh", root, server.folder]
-        with background(words, log=Path(folder) / "log") as process:
-            ready = wait_ready(
-                server, settings.ready_timeout, alive=lambda: process.poll() is None, began=began
-            )
-            return ready.all, _pss(_first_child(server, process.pid))
-
-
-def _first_child(server: Server, pid: int) -> Running:
-    """The first process of the bare server's PID namespace: the child of `unshare`."""
-    child = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()[0]
-    running = note(server, int(child))
-    server.record.unlink()
-    return running
+    with bare_start(server, settings) as (process, ready):
+        return ready.all, _pss(process)
 
 
 def _pss(running: Running) -> float:
