@@ -2,7 +2,8 @@
 
 Every argv is a list, the environment is scrubbed to `BASE_ENV` plus what the caller gives, every wait has a
 deadline, and secrets travel by standard input or file, never by argv. A process is started in a session of its
-own so that a timeout, an exception or Ctrl-C ends all of its children too.
+own so that a timeout, an exception or Ctrl-C ends all of its children too; and it is tied to this process, so
+that SIGKILL, which nobody can answer, ends it as well.
 """
 
 import os
@@ -28,6 +29,11 @@ BASE_ENV: Mapping[str, str] = {
 # What a fetch must inherit to reach the mirrors that the host is set up for.
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _TERM_GRACE = 5.0
+# Ends what it starts when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG): here that thread always waits
+# for the process, so it ends first only when all of Galaxy is gone. A program of its own rather than preexec_fn, which
+# may deadlock in a process with threads. SIGKILL because `unshare --fork` is deaf to SIGTERM, and takes its sandbox
+# with it; what is half done is in the journal. A container that runc has detached is not runc's, and stays.
+TIE = ("/usr/bin/setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,10 +225,12 @@ def _started(
     stderr: int,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
+    scrubbed = environment(env)
+    _require(argv[0], scrubbed["PATH"], cwd)
     try:
         process = subprocess.Popen(
-            argv,
-            env=environment(env),
+            [*TIE, *argv],
+            env=scrubbed,
             cwd=cwd,
             stdin=stdin,
             stdout=stdout,
@@ -230,11 +238,12 @@ def _started(
             start_new_session=True,
             pass_fds=tuple(pass_fds),
         )
-    except (FileNotFoundError, PermissionError) as error:
+    except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
             raise
-        what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be executed"
-        raise HostError(f"the program {argv[0]} {what}", "Run: galaxy doctor") from error
+        raise HostError(
+            f"the program {TIE[0]} is missing", "Install it: apt-get install util-linux"
+        ) from error
     try:
         yield process
     finally:
@@ -243,3 +252,12 @@ def _started(
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def _require(program: str, path: str, cwd: Path | None) -> None:
+    """HostError unless a program can be executed: what is tied could only say so in its output."""
+    place = str((cwd or Path()) / program) if os.sep in program else program
+    if shutil.which(place, path=path) is None:
+        there = shutil.which(place, mode=os.F_OK, path=path) is not None
+        what = "cannot be executed" if there else "is missing"
+        raise HostError(f"the program {program} {what}", "Run: galaxy doctor")

@@ -29,7 +29,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watched:
         return
     if event in {"subprocess.Popen", "os.exec"}:
-        _check_program(os.fspath(arguments[0]))
+        tied = arguments[0] == process.TIE[0]
+        _check_program(os.fspath(arguments[1][len(process.TIE)] if tied else arguments[0]))
     elif event == "socket.connect":
         _check_address(arguments[1])
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import galaxy
 from galaxy.host.errors import CommandError, CommandTimeoutError, HostError, InterruptedByUser
 from galaxy.host.process import background, environment, find_tool, run, stream
+
+HERE = {"PYTHONPATH": str(Path(galaxy.__file__).parents[1])}
 
 
 def gone(pid: int, within: float = 5.0) -> bool:
@@ -155,3 +158,14 @@ def test_a_long_line_is_one_line(tmp_path) -> None:
     script = "import sys; sys.stdout.write('x' * 300_000 + chr(10))"
     stream([sys.executable, "-c", script], log=tmp_path / "log", on_line=lines.append)
     assert [len(line) for line in lines] == [300_000]
+
+
+def test_what_was_started_ends_with_a_killed_galaxy(tmp_path) -> None:
+    """Nobody can catch SIGKILL: without the tie, a tool would go on alone."""
+    tool = ["sh", "-c", f"echo $$ >{tmp_path}/pid; exec sleep 60"]
+    code = f"from galaxy.host.process import run; run({tool!r})"
+    with background([sys.executable, "-c", code], log=tmp_path / "log", env=HERE) as parent:
+        pid = pid_in(tmp_path / "pid")
+        assert not gone(pid, within=0.2)
+        parent.kill()
+        assert gone(pid)
