@@ -96,8 +96,8 @@ class Walker:
             world.keep_evidence(state=True)
             raise
         self._done = index + 1
-        if self._done == len(cell.scenario.steps):
-            self.close()
+        if self._done == len(cell.scenario.steps) and not step.checkpoint:
+            self.close()  # otherwise checks are still to come, and the next cell or the worker's end closes it
         return figures
 
     def target(self, cell: Cell, place: Place) -> Target:
