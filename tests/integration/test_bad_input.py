@@ -259,9 +259,10 @@ class TestVerify:
     def test_an_unknown_image(self, refused) -> None:
         refused(2, "there is no image 9.9.9", "verify", "--matrix", "quick", "--image", "9.9.9")
 
-    def test_an_expression_that_selects_nothing(self, refused) -> None:
+    def test_an_expression_that_selects_nothing(self, own, refused) -> None:
         words = ("verify", "--matrix", "quick", "--image", "4.17.12+packages", "-k", "no_such_check")
         refused(2, "no_such_check", *words)
+        assert not list(own.runs.iterdir())
 
     def test_an_expression_that_is_none(self, refused) -> None:
         words = ("verify", "--matrix", "quick", "--image", "4.17.12+packages", "-k", "and and")

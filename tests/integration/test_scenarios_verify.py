@@ -37,9 +37,6 @@ def test_a_run_leaves_its_results_and_nothing_else(own_store, image, galaxy, res
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--matrix", "all", "-k", "no-such-check"), "selects no check"),
-        (("--matrix", "all", "--image", "9.9.9"), "there is no image 9.9.9"),
-        (("--matrix", "weekly"), "there is no matrix 'weekly'"),
         (("--matrix", "all", "--policy", "/nowhere.toml"), "cannot read /nowhere.toml"),
         ((), "must be given"),
     ],
