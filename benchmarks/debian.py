@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.build import lent_store
+from benchmarks.command import command
 from benchmarks.figure import Figure, seconds
 from galaxy.build import BuildRequest
 from galaxy.build.plan import BuildPlan, plan_build
 from galaxy.build.root import base_suites
 from galaxy.build.sandbox import SOURCE_INSIDE, enter, layered
-from galaxy.cli.process import interruptible
 from galaxy.host.errors import InputError
 from galaxy.host.files import require_space, sha256_text
 from galaxy.host.journal import Entry, journal
@@ -157,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("version")
     options = parser.parse_args()
-    with interruptible():
+    with command():
         print(f"{measure(default_store().ensure(), load_settings(), options.version):.0f} s")
 
 

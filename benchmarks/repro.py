@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.command import command
 from galaxy.cli.render import print_json, table
 from galaxy.host.store import default_store
 from galaxy.image.catalogue import Catalogue
@@ -129,7 +130,8 @@ def main() -> None:
     parser.add_argument("other")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = compare(_manifest(options.one), _manifest(options.other))
+    with command():
+        found = compare(_manifest(options.one), _manifest(options.other))
     if options.json:
         print_json([asdict(item) for item in found])
     elif found:

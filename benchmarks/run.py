@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import build, debian, overhead, sizes, start, version
+from benchmarks.command import command
 from benchmarks.figure import HEADERS, Figure
-from galaxy.cli.process import interruptible
 from galaxy.cli.render import print_json, ready_store, table
 from galaxy.host.errors import InputError
 from galaxy.host.progress import step
@@ -18,7 +18,7 @@ from galaxy.image.catalogue import Catalogue, Image
 def main() -> None:
     """Print one table, or its rows as JSON."""
     options = _options()
-    with interruptible():
+    with command():
         figures = tuple(_figures(ready_store("Measuring"), options))
         if options.json:
             print_json([one.plain() for one in figures])

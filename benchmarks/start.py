@@ -1,5 +1,6 @@
 """A server's start to ready, and its memory, against the same binaries and state in a bare chroot."""
 
+import time
 from pathlib import Path
 
 from benchmarks.bare import bare_start
@@ -17,6 +18,8 @@ from galaxy.server.running import Running, processes
 _NETWORK = "galaxy-bench"
 # Loopback addresses need no link, and the namespace keeps them from the host's own services.
 _ADDRESS = "127.0.0.1"
+# Seconds: how long nothing must change, at most to wait for that, and between two looks.
+_QUIET, _SETTLES, _LOOKS = 2.0, 20.0, 0.1
 
 
 def measure(store: Store, settings: Settings, image: Image, rounds: int = 5) -> tuple[Figure, ...]:
@@ -64,8 +67,19 @@ def _bare(server: Server, settings: Settings) -> tuple[float, float]:
 
 
 def _pss(running: Running) -> float:
-    """MiB of proportional set size over all processes of a server (proc(5), smaps_rollup)."""
+    """MiB of proportional set size over all processes of a settled server (proc(5), smaps_rollup)."""
+    _settle(running)
     return sum(map(_pss_of, processes(running))) / 1024
+
+
+def _settle(running: Running) -> None:
+    """Wait until no process has come or gone for a while: ready, a DC still starts workers and runs helpers."""
+    deadline = time.monotonic() + _SETTLES
+    seen, since = processes(running), time.monotonic()
+    while time.monotonic() < min(since + _QUIET, deadline):
+        time.sleep(_LOOKS)
+        if (now := processes(running)) != seen:
+            seen, since = now, time.monotonic()
 
 
 def _pss_of(pid: int) -> int:
