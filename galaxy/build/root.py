@@ -21,6 +21,8 @@ from galaxy.release.aptstate import AptState
 _REVISION = 1
 _NEED = 2_000_000_000
 _TIMEOUT = 1200.0
+# What mmdebstrap starts would outlive it: as processes of one namespace they end with it, however it ends.
+_TOGETHER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 _WITHOUT = ("doc", "man", "locale", "info", "lintian", "bug")
 
 
@@ -67,6 +69,7 @@ def _make(state: AptState, folder: Path, suite: str, dependencies: tuple[str, ..
     state.write_config()
     sources = state.sources_file(f"root-{suite}", base_suites(suite, state.suites))
     argv = [
+        *_TOGETHER,
         "mmdebstrap",
         "--mode=root",
         "--variant=minbase",
