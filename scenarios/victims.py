@@ -1,6 +1,7 @@
-"""Single processes of a running server: found by the titles that Samba gives them, killed, and waited for."""
+"""Single processes of a running server: found by the names that Samba gives them, killed, and waited for."""
 
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -20,8 +21,10 @@ def workers(world: World, service: str) -> frozenset[int]:
     """The pre-forked workers of a service, as the host sees them."""
     record = recorded(world.dc)
     assert record is not None, "the server is not running"
-    title = f"task[{service}] pre-forked worker"
-    return frozenset(pid for pid in processes(record) if title in _title(pid))
+    # As in prctl_set_comment("%s(%d)") of source4/samba/process_prefork.c. The longer title that ps shows is there
+    # only in builds with libbsd.
+    name = re.compile(rf"{service}\(\d+\)")
+    return frozenset(pid for pid in processes(record) if name.fullmatch(_name(pid)))
 
 
 def kill_worker(world: World, service: str) -> frozenset[int]:
@@ -54,9 +57,9 @@ def _recovered(world: World, service: str, before: frozenset[int]) -> bool:
     return False
 
 
-def _title(pid: int) -> str:
-    """A process's title; '' when it has gone."""
+def _name(pid: int) -> str:
+    """A process's name (proc(5), comm; at most 15 characters); '' when it has gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
     except OSError:
         return ""
