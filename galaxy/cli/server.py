@@ -11,7 +11,7 @@ from galaxy.cli.serverview import describe, print_logs, print_status
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
-from galaxy.server.config import HostNetwork, PrivateNetwork, Server, load, servers
+from galaxy.server.config import HostNetwork, PrivateNetwork, Server, load, servers, unreadable
 
 Name = Annotated[str, typer.Argument(help="The server's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -31,7 +31,13 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
     domain: Annotated[
         str | None, typer.Option(help="NetBIOS name; by default the realm's first label.")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="The IPv4 address to answer on.")] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The IPv4 address to answer on: one of the host's (by default its only one), or with --network "
+            "private one of a /24 that the host does not reach otherwise (by default the next of 10.213.0.0/24)."
+        ),
+    ] = None,
     network: Annotated[
         NetworkKind, typer.Option(help="The host's network, or a private one that the host can reach.")
     ] = NetworkKind.HOST,
@@ -149,7 +155,12 @@ def rm(
 
 def ls(as_json: Json = False) -> None:
     """List servers: image, state, address, since."""
-    rows = [describe(server) for server in servers(_store())]
+    store = _store()
+    rows = [describe(server) for server in servers(store)]
+    rows += [
+        {"name": name, "image": "-", "state": f"damaged: {error.message}", "address": "-", "since": ""}
+        for name, error in unreadable(store).items()
+    ]
     if as_json:
         print_json(rows)
     elif rows:

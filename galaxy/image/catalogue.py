@@ -114,9 +114,9 @@ class Catalogue:
         raise InputError(problem, _offer(hits or list(images), ref))
 
     def users(self, image_id: str) -> tuple[str, ...]:
-        """Names of the servers that run from an image."""
+        """Names of the servers that run from an image, and of those that may: theirs can't be read."""
         files = sorted(self.store.servers.glob("*/server.toml"))
-        return tuple(file.parent.name for file in files if _image_of(file) == image_id)
+        return tuple(file.parent.name for file in files if _image_of(file) in {image_id, None})
 
 
 def _load(folder: Path) -> Image | Damaged:
@@ -126,11 +126,13 @@ def _load(folder: Path) -> Image | Damaged:
         return Damaged(path=folder, error=error)
 
 
-def _image_of(server_file: Path) -> str:
+def _image_of(server_file: Path) -> str | None:
     try:
-        return str(tomllib.loads(server_file.read_text(encoding="utf-8")).get("image_id", ""))
-    except (OSError, ValueError):
-        return ""
+        return str(tomllib.loads(server_file.read_text(encoding="utf-8"))["image_id"])
+    except FileNotFoundError:
+        return ""  # removed just now
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _offer(images: list[Image], ref: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -176,8 +177,20 @@ def load(store: Store, name: str) -> Server:
 
 
 def servers(store: Store) -> tuple[Server, ...]:
-    """All servers, by name. Folders without a server.toml are half made and belong to a command that runs."""
-    if not store.servers.is_dir():
-        return ()
-    names = sorted(file.parent.name for file in store.servers.glob("*/server.toml"))
-    return tuple(load(store, name) for name in names)
+    """All servers whose server.toml can be read, by name; `unreadable` has the others."""
+    return tuple(found for _, found in _entries(store) if isinstance(found, Server))
+
+
+def unreadable(store: Store) -> dict[str, InputError]:
+    """What is wrong with the server.toml of each server that has a broken one, by name."""
+    return {name: found for name, found in _entries(store) if isinstance(found, InputError)}
+
+
+def _entries(store: Store) -> Iterator[tuple[str, Server | InputError]]:
+    """A folder without a server.toml is half made and belongs to a command that runs."""
+    for file in sorted(store.servers.glob("*/server.toml")):
+        name = file.parent.name
+        try:
+            yield name, load(store, name)
+        except InputError as error:
+            yield name, error

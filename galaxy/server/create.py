@@ -1,6 +1,5 @@
 """Making a server: check everything, then provision, then put it in place; a failure leaves nothing behind."""
 
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -112,14 +111,17 @@ def _fill(settings: Settings, server: Server, password: str | None) -> None:
 
 
 def require_new(store: Store, name: str) -> None:
-    """InputError when there is a server of that name. A folder without server.toml is what a removal left."""
+    """InputError when there is a server of that name, or a folder that may hold one's state: nothing is removed."""
     folder = store.servers / name
     if (folder / "server.toml").exists():
         raise InputError(
             f"there is a server {name} already", f"Choose another name, or remove it: galaxy rm {name}"
         )
     if folder.exists():
-        shutil.rmtree(folder)
+        raise InputError(
+            f"{folder} is there without a server.toml, and may hold a server's state",
+            "Put its server.toml back, or move the folder away, or choose another name.",
+        )
 
 
 def read_password(file: Path) -> str:

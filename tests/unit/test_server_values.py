@@ -16,9 +16,10 @@ from galaxy.server.config import (
     ServerConfig,
     load,
     servers,
+    unreadable,
 )
 from galaxy.server.confinement import CAPABILITIES, NUMBERS, granted, seccomp
-from galaxy.server.create import read_password
+from galaxy.server.create import read_password, require_new
 from galaxy.server.inside import host_files, smb_conf
 from galaxy.server.provision import random_password
 from galaxy.server.resolver import forwarders
@@ -241,3 +242,19 @@ def test_only_capabilities_that_the_host_can_give_are_asked_for(tmp_path):
     status.write_text(f"Name:\tx\nCapBnd:\t{1 << 21 | 1 << 0 | 1 << 12:016x}\n")
     assert set(granted(status)) == {"CAP_SYS_ADMIN", "CAP_CHOWN"}
     assert set(CAPABILITIES) == set(NUMBERS)
+
+
+def test_a_broken_server_hides_no_other(server):
+    server.write()
+    broken = server.store.servers / "broken"
+    broken.mkdir()
+    (broken / "server.toml").write_text("name = [")
+    assert servers(server.store) == (server,)
+    assert list(unreadable(server.store)) == ["broken"]
+
+
+def test_a_folder_that_may_hold_state_is_never_taken_for_a_new_server(server):
+    (server.folder / "state").mkdir(parents=True)
+    with pytest.raises(InputError, match="may hold a server's state"):
+        require_new(server.store, server.name)
+    assert (server.folder / "state").is_dir()
