@@ -15,14 +15,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from galaxy.host.errors import InputError, PolicyError
+from galaxy.host.errors import GalaxyError, InputError, PolicyError
 from galaxy.host.files import require_space, sha256_file, sync_folder
 from galaxy.host.journal import Entry, journal
 from galaxy.host.process import find_tool, run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import MANIFEST, SHORT, SQUASHFS, Image, load_image
 from galaxy.image.fixed import SEAL
-from galaxy.image.manifest import check_seal, read_manifest
+from galaxy.image.manifest import Manifest, check_seal, read_manifest
 from galaxy.image.mount import verify_digest
 
 LABEL = "galaxy-image.json"
@@ -53,6 +53,7 @@ def export_image(store: Store, image: Image, target: Path) -> Path:
         problem = f"{path} exists already" if path.exists() else f"there is no folder {path.parent}"
         raise InputError(problem, "Name another file.")
     verify_digest(image)
+    _check_seal(image.manifest, image.squashfs)
     require_space(path.parent, image.manifest.image_size, "exporting the image")
     part = path.with_name(f".{path.name}.part")
     with journal(store, "export", image.ref) as entry:
@@ -83,7 +84,7 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 
 
 def import_image(store: Store, path: Path) -> Image:
-    """Take an image from a file. An image that is there already stays as it is.
+    """Take an image from a file. One that is there already stays as it is, unless it is damaged: then it is replaced.
 
     InputError for a file that is no export or not all there, PolicyError for one that was changed.
     """
@@ -107,8 +108,6 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 def _import(store: Store, entry: Entry, archive: tarfile.TarFile, path: Path) -> Image:
     label = _label(archive, path)
     existing = store.images / label.image_sha256
-    if existing.exists():
-        return load_image(existing)
     incoming = store.images / f".importing-{entry.path.stem}"
     with entry.temporarily("tree", incoming):
         folder = incoming / label.image_sha256
@@ -116,9 +115,21 @@ def _import(store: Store, entry: Entry, archive: tarfile.TarFile, path: Path) ->
         _take(archive, MANIFEST, folder, label.manifest_sha256, _LARGEST_TEXT)
         _take(archive, SQUASHFS, folder, label.image_sha256, label.image_size)
         _check(folder, label, path)
-        folder.rename(existing)
+        if not _whole(existing):
+            if existing.exists():
+                existing.rename(incoming / "damaged")
+            folder.rename(existing)
     sync_folder(store.images)
     return load_image(existing)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether an image is there and undamaged."""
+    try:
+        image = load_image(folder)
+    except GalaxyError:
+        return False
+    return image.squashfs.is_file() and sha256_file(image.squashfs) == image.id
 
 
 def _label(archive: tarfile.TarFile, path: Path) -> Label:
@@ -154,6 +165,11 @@ def _check(folder: Path, label: Label, path: Path) -> None:
     manifest = read_manifest(folder / MANIFEST)
     if manifest.image_sha256 != label.image_sha256:
         raise PolicyError(f"the manifest in {path} is another image's", _AGAIN)
+    _check_seal(manifest, folder / SQUASHFS)
+
+
+def _check_seal(manifest: Manifest, squashfs: Path) -> None:
+    """PolicyError when the manifest is not the one that was sealed inside the image."""
     tool = find_tool("unsquashfs", "squashfs-tools")
-    inside = run([tool, "-cat", folder / SQUASHFS, SEAL], check=False)
+    inside = run([tool, "-cat", squashfs, SEAL], check=False)
     check_seal(manifest, inside.stdout.encode())

@@ -18,7 +18,7 @@ from galaxy.image.mount import verify_digest
 from galaxy.image.pack import FAST, SMALL, pack
 from galaxy.image.remove import remove_image
 from galaxy.image.seal import file_rows
-from galaxy.image.transfer import export_image, import_image
+from galaxy.image.transfer import _write, export_image, import_image
 
 Maker = Callable[..., Image]
 
@@ -202,7 +202,10 @@ def test_a_forged_manifest_with_the_right_digest_is_refused(
     forged = image.manifest.provenance.model_copy(update={"version": "4.24.7"})
     manifest = image.manifest.model_copy(update={"provenance": forged})
     (image.path / "manifest.json").write_text(manifest.model_dump_json())
-    path = export_image(store, load_image(image.path), tmp_path)
+    with pytest.raises(PolicyError, match="changed after the image was sealed"):
+        export_image(store, load_image(image.path), tmp_path)
+    path = tmp_path / "by-hand.tar"
+    _write(load_image(image.path), path)
     remove_image(store, image.id)
     with pytest.raises(PolicyError, match="changed after the image was sealed"):
         import_image(store, path)
@@ -238,3 +241,24 @@ def test_the_command_line_lists_nothing_and_refuses_what_is_not_there(
     code, out, err = galaxy_command("image", "show", "4.99.0")
     assert (code, out) == (2, "")
     assert "there is no image 4.99.0" in err
+
+
+def test_a_truncated_file_is_refused_though_its_image_is_there(
+    store: Store, make: Maker, tmp_path: Path
+) -> None:
+    _, path = exported(store, make, tmp_path)
+    import_image(store, path)
+    path.write_bytes(path.read_bytes()[:-20_000])
+    with pytest.raises((InputError, PolicyError)):
+        import_image(store, path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "image.squashfs"])
+def test_an_import_replaces_a_damaged_image(store: Store, make: Maker, tmp_path: Path, name: str) -> None:
+    image, path = exported(store, make, tmp_path)
+    damaged = import_image(store, path).path / name
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+    again = import_image(store, path)
+    assert again.manifest == image.manifest
+    verify_digest(again)
