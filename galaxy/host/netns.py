@@ -5,10 +5,12 @@ name) and `bridge` (an interface name; removed only once nothing is connected to
 """
 
 import ctypes
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,16 @@ from galaxy.host.process import run
 
 FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
+# 0.0.0.0/0, and the two halves that VPNs put in its place.
+_DEFAULT_ROUTE_BITS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """A network that this host has an address in or a route to; `link` is empty when no interface is named."""
+
+    link: str
+    network: ipaddress.IPv4Network
 
 
 def path_of(name: str) -> Path:
@@ -123,6 +135,34 @@ def add_address(link: str, address: str, prefix: int, namespace: str | None = No
     """Give an interface an IPv4 address; nothing happens when it has it."""
     with _links(namespace) as links:
         links.addr("replace", index=_index(links, link), address=address, prefixlen=prefix)
+
+
+def reaches() -> tuple[Reach, ...]:
+    """Every IPv4 network of this namespace's addresses and routes, in all tables; default routes left out."""
+    with _links(None) as links:
+        names = {int(link["index"]): str(link.get_attr("IFLA_IFNAME")) for link in links.get_links()}
+        found = [
+            (names.get(item["index"], ""), item.get_attr("IFA_ADDRESS"), item["prefixlen"])
+            for item in links.get_addr(family=socket.AF_INET)
+        ]
+        found += [
+            (names.get(item.get_attr("RTA_OIF"), ""), item.get_attr("RTA_DST"), item["dst_len"])
+            for item in links.get_routes(family=socket.AF_INET)
+            if item["dst_len"] > _DEFAULT_ROUTE_BITS
+        ]
+    return tuple(
+        Reach(link=link, network=ipaddress.IPv4Network(f"{address}/{bits}", strict=False))
+        for link, address, bits in found
+    )
+
+
+def addresses_of(name: str) -> tuple[str, ...]:
+    """The IPv4 addresses of an interface of this namespace; none when there is no such interface."""
+    if name not in {known for _, known in socket.if_nameindex()}:
+        return ()
+    with _links(None) as links:
+        found = links.get_addr(family=socket.AF_INET, index=_index(links, name))
+        return tuple(str(item.get_attr("IFA_LOCAL") or item.get_attr("IFA_ADDRESS")) for item in found)
 
 
 def add_default_route(gateway: str, namespace: str) -> None:

@@ -72,6 +72,23 @@ def domain_name(domain: str | None, realm: str, hostname: str) -> str:
     return name
 
 
+def private_ipv4(address: str) -> str:
+    """An IPv4 address that can be used inside a private network: an ordinary host's."""
+    value = ipaddress.IPv4Address(ipv4(address))
+    kinds = {
+        "loopback": value.is_loopback,
+        "link-local": value.is_link_local,
+        "reserved": value.is_reserved or value in ipaddress.IPv4Network("0.0.0.0/8"),
+    }
+    for kind, applies in kinds.items():
+        if applies:
+            raise InputError(
+                f"{address} cannot be a server's in a private network: it is a {kind} address",
+                "Leave --address out, or give one of a subnet that nothing else uses, such as 10.214.0.2.",
+            )
+    return str(value)
+
+
 def ipv4(address: str, what: str = "address") -> str:
     """An IPv4 address that a server can have."""
     try:

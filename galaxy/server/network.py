@@ -9,6 +9,8 @@ from galaxy.host import netns
 from galaxy.host.errors import InputError, ServerError
 from galaxy.host.journal import Entry
 from galaxy.host.lock import locked
+from galaxy.host.netns import Reach
+from galaxy.server import names
 from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server, ServerConfig, servers
 from galaxy.server.ports import host_addresses, require_free
 from galaxy.server.sandbox import Joins, SharesHost
@@ -16,6 +18,7 @@ from galaxy.server.sandbox import Joins, SharesHost
 # Where private servers live unless told otherwise (RFC 1918).
 PRIVATE_SUBNET = ipaddress.IPv4Network("10.213.0.0/24")
 _LOCK = "network"
+_BRIDGE = PrivateNetwork().bridge
 
 
 def namespace_of(server: Server) -> Path | None:
@@ -61,22 +64,24 @@ def take_down(server: Server) -> None:
 
 
 def require_on_host(address: str) -> None:
-    """InputError unless the address is one of this host's."""
+    """InputError unless the address is one of this host's that others can reach it at."""
+    hint = "Give one that it has, or --network private."
+    if ipaddress.IPv4Address(address).is_loopback:
+        raise InputError(f"{address} is a loopback address: Samba serves no domain on one", hint)
+    if address in netns.addresses_of(_BRIDGE):
+        raise InputError(f"{address} belongs to {_BRIDGE}, the bridge of Galaxy's private servers", hint)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((address, 0))
         except OSError:
-            have = ", ".join(host_addresses()) or "none"
-            raise InputError(
-                f"{address} is not an address of this host (it has {have})",
-                "Give one that it has, or --network private.",
-            ) from None
+            have = ", ".join(_outside()) or "none beyond its own"
+            raise InputError(f"{address} is not an address of this host (it has {have})", hint) from None
 
 
 def default_address(network: HostNetwork | PrivateNetwork, taken: tuple[ServerConfig, ...]) -> str:
     """The address of a server that was given none: the host's only one, or the next free private one."""
     if isinstance(network, HostNetwork):
-        outside = [address for address in host_addresses() if not address.startswith("127.")]
+        outside = _outside()
         if len(outside) == 1:
             return outside[0]
         raise InputError(
@@ -93,7 +98,11 @@ def default_address(network: HostNetwork | PrivateNetwork, taken: tuple[ServerCo
 
 
 def require_private(address: str, network: PrivateNetwork, taken: tuple[ServerConfig, ...]) -> None:
-    """InputError when a private address cannot be a host's in its subnet, or is another server's."""
+    """InputError when a private address cannot be a server's, is another one's, or its subnet is in use here.
+
+    The bridge gets the subnet's first address, so a subnet that this host knows already would lose its routes.
+    """
+    names.private_ipv4(address)
     subnet = _subnet(address, network)
     reserved = {subnet.network_address, subnet.broadcast_address, next(subnet.hosts())}
     if ipaddress.IPv4Address(address) in reserved:
@@ -105,6 +114,19 @@ def require_private(address: str, network: PrivateNetwork, taken: tuple[ServerCo
     for config in taken:
         if config.address == address and isinstance(config.network, PrivateNetwork):
             raise InputError(f"{address} is the address of the server {config.name}", "Give another one.")
+    require_unused(subnet, network.bridge, netns.reaches())
+
+
+def require_unused(subnet: ipaddress.IPv4Network, bridge: str, known: tuple[Reach, ...]) -> None:
+    """InputError when a subnet overlaps what the host reaches otherwise than directly over the bridge."""
+    for reach in known:
+        own = reach.link == bridge and reach.network.subnet_of(subnet)
+        if reach.network.overlaps(subnet) and not own:
+            where = f" over {reach.link}" if reach.link else ""
+            raise InputError(
+                f"{subnet} cannot be a private network: this host already reaches {reach.network}{where}",
+                "Give an address of a subnet that nothing else uses with --address, such as 10.214.0.2.",
+            )
 
 
 def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None:
@@ -124,6 +146,12 @@ def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None
         netns.add_veth(end, peer="eth0", into=name, bridge=network.bridge)
         netns.add_address("eth0", server.config.address, network.prefix, name)
         netns.add_default_route(gateway, name)
+
+
+def _outside() -> list[str]:
+    """The host's addresses that a server can have: neither loopback nor the private servers' bridge."""
+    bridge = netns.addresses_of(_BRIDGE)
+    return [a for a in host_addresses() if not a.startswith("127.") and a not in bridge]
 
 
 def _subnet(address: str, network: PrivateNetwork) -> ipaddress.IPv4Network:

@@ -18,6 +18,7 @@ from galaxy.gate.signing import signer
 from galaxy.host.process import run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
+from galaxy.server.ports import host_addresses
 
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 PRIVATE = ("--network", "private")
@@ -65,6 +66,8 @@ def create(**changes: str) -> list[str]:
         ({"domain": "A B"}, "A B"),
         ({"address": "300.1.1.1"}, "300.1.1.1"),
         ({"address": "10.213.0.1"}, "10.213.0.1"),
+        ({"address": "127.0.0.9"}, "127.0.0.9 cannot be a server's"),
+        ({"address": "127.0.0.9", "network": "host", "allow-uncertified": ""}, "loopback"),
         (
             {"address": "192.0.2.77", "network": "host", "allow-uncertified": ""},
             "192.0.2.77 is not an address of this host",
@@ -86,9 +89,10 @@ def test_a_password_that_the_domain_refuses(refused, tmp_path) -> None:
 
 def test_a_port_in_use_and_by_whom(refused) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.9", 389))
+        address = next(a for a in host_addresses() if not a.startswith("127."))
+        taken.bind((address, 389))
         taken.listen()
-        words = create(network="host", address="127.0.0.9")
+        words = create(network="host", address=address)
         done = refused(2, "389/tcp by ", *words, "--allow-uncertified")
     assert "pytest" in done.stderr or "python" in done.stderr
 

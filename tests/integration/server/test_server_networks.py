@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from galaxy.host.process import run
 from galaxy.host.settings import Settings
 from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork
 from galaxy.server.create import CreateRequest, create
@@ -38,6 +39,39 @@ def test_two_servers_at_once(machine, networks):
     for name in ("dc1", "dc2"):
         assert machine.galaxy("rm", name, "--force").code == 0
     assert machine.remains() == before
+
+
+@pytest.mark.parametrize(
+    ("network", "address", "says"),
+    [
+        ("private", "127.0.0.9", "loopback"),
+        ("private", "169.254.3.3", "link-local"),
+        ("private", "10.77.0.9", "10.77.0.0/24 over lan0"),
+        ("host", "127.0.0.1", "loopback"),
+    ],
+)
+def test_an_address_that_would_break_the_hosts_network_is_refused(machine, network, address, says):
+    before = machine.remains()
+    answer = machine.create("dc1", "--network", network, "--address", address)
+    assert answer.code == 2, answer.err
+    assert says in answer.err
+    assert machine.remains() == before
+
+
+def test_a_subnet_that_the_host_got_since_creation_is_refused_at_start(machine):
+    machine.clone("dc1", PrivateNetwork(), "10.214.0.2")
+    before, routes = machine.remains(), _routes(machine)
+    run(["ip", "-netns", machine.network.name, "route", "add", "10.214.0.0/16", "via", "10.77.0.1"])
+    answer = machine.galaxy("start", "dc1")
+    run(["ip", "-netns", machine.network.name, "route", "del", "10.214.0.0/16"])
+    assert answer.code == 2, answer.err
+    assert "10.214.0.0/16 over lan0" in answer.err
+    assert (machine.remains(), _routes(machine)) == (before, routes)
+    assert machine.galaxy("rm", "dc1").code == 0
+
+
+def _routes(machine):
+    return run(["ip", "-netns", machine.network.name, "route"]).stdout.splitlines()
 
 
 def test_a_clone_has_everything_that_its_template_has(machine):
