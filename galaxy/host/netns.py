@@ -1,7 +1,8 @@
 """Network namespaces, bridges and veth pairs; pyroute2, which speaks to the kernel, is imported only when needed.
 
 Whoever makes something writes it into the journal first: the kinds are `netns` (a name), `link` (an interface
-name) and `bridge` (an interface name; removed only once nothing is connected to it).
+name), `bridge` (an interface name; removed only once nothing is connected to it) and `subnet` (bridge, space,
+address/prefix; the address is removed only once nothing of that subnet is connected).
 """
 
 import ctypes
@@ -107,6 +108,36 @@ def remove_idle_bridge(name: str) -> None:
             links.link("del", index=index)
 
 
+def may_need(subnet: ipaddress.IPv4Network, note: str | None) -> bool:
+    """Whether what is behind a link with this note may be in the subnet; anything may without an address."""
+    try:
+        return ipaddress.IPv4Address(note or "") in subnet
+    except ipaddress.AddressValueError:
+        return True
+
+
+@undoes("subnet")
+def remove_idle_subnet(target: str) -> None:
+    """Take `bridge address/prefix` from a bridge, unless a link of that subnet (by its note) is connected.
+
+    Asked of the kernel alone: several stores
+    can share a bridge.
+    """
+    name, address = target.split(" ")
+    own = ipaddress.IPv4Interface(address)
+    if str(own.ip) not in addresses_of(name):
+        return
+    with _links(None) as links:
+        index = _index(links, name)
+        notes = [
+            link.get_attr("IFLA_IFALIAS")
+            for link in links.get_links()
+            if link.get_attr("IFLA_MASTER") == index
+        ]
+        if not any(may_need(own.network, note) for note in notes):
+            links.addr("del", index=index, address=str(own.ip), prefixlen=own.network.prefixlen)
+
+
 @undoes("link")
 def remove_link(name: str) -> None:
     """Remove an interface of this namespace; nothing happens when there is none."""
@@ -118,12 +149,23 @@ def remove_link(name: str) -> None:
 
 
 def add_veth(
-    name: str, *, peer: str, into: str, namespace: str | None = None, bridge: str | None = None
+    name: str,
+    *,
+    peer: str,
+    into: str,
+    namespace: str | None = None,
+    bridge: str | None = None,
+    note: str | None = None,
 ) -> None:
-    """Make a veth pair: `name` in `namespace` (None: this one), up and on `bridge`; `peer` in `into`, up."""
+    """Make a veth pair: `name` in `namespace` (None: this one), up and on `bridge`; `peer` in `into`, up.
+
+    `note` is the address behind the pair, for `remove_idle_subnet`; ip(8) shows it as the link's alias.
+    """
     with _links(namespace) as links, path_of(into).open("rb") as handle:
         links.link("add", ifname=name, kind="veth", peer={"ifname": peer, "net_ns_fd": handle.fileno()})
         index = _index(links, name)
+        if note is not None:
+            links.link("set", index=index, ifalias=note)
         if bridge is not None:
             links.link("set", index=index, master=_index(links, bridge))
         links.link("set", index=index, state="up")

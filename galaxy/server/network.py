@@ -55,12 +55,16 @@ def bring_up(entry: Entry, server: Server) -> None:
 
 
 def take_down(server: Server) -> None:
-    """Remove a private server's namespace, and its bridge with the last server; nothing to do for the others."""
-    if isinstance(server.config.network, PrivateNetwork):
+    """Remove a private server's namespace; the last of a subnet takes the bridge's address, the last of all it.
+
+    Nothing to do for servers of other networks.
+    """
+    if isinstance(network := server.config.network, PrivateNetwork):
         with locked(server.store, _LOCK):
             netns.remove_namespace(server.container)
             netns.remove_link(host_end(server))
-            netns.remove_idle_bridge(server.config.network.bridge)
+            netns.remove_idle_subnet(_on_bridge(server, network))
+            netns.remove_idle_bridge(network.bridge)
 
 
 def require_on_host(address: str) -> None:
@@ -139,13 +143,20 @@ def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None
         gateway = str(next(_subnet(server.config.address, network).hosts()))
         entry.on_failure("bridge", network.bridge)
         netns.add_bridge(network.bridge)
+        entry.on_failure("subnet", _on_bridge(server, network))
         netns.add_address(network.bridge, gateway, network.prefix)
         entry.on_failure("netns", name)
         netns.add_namespace(name)
         entry.on_failure("link", end)
-        netns.add_veth(end, peer="eth0", into=name, bridge=network.bridge)
+        netns.add_veth(end, peer="eth0", into=name, bridge=network.bridge, note=server.config.address)
         netns.add_address("eth0", server.config.address, network.prefix, name)
         netns.add_default_route(gateway, name)
+
+
+def _on_bridge(server: Server, network: PrivateNetwork) -> str:
+    """The bridge and its address in a server's subnet, as netns takes them."""
+    subnet = _subnet(server.config.address, network)
+    return f"{network.bridge} {next(subnet.hosts())}/{network.prefix}"
 
 
 def _outside() -> list[str]:

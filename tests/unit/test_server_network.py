@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from galaxy.host.errors import InputError
-from galaxy.host.netns import Reach
+from galaxy.host.netns import Reach, may_need
 from galaxy.server import names
 from galaxy.server.network import require_on_host, require_unused
 
@@ -59,6 +59,14 @@ def test_a_subnet_beside_the_hosts_or_on_the_bridge_already_is_taken():
     require_unused(
         SUBNET, "galaxy0", tuple(Reach(link=link, network=IPv4Network(network)) for link, network in known)
     )
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [("10.214.3.9", True), ("10.214.4.9", False), (None, True), ("", True), ("somebody's uplink", True)],
+)
+def test_only_links_known_to_be_of_other_subnets_let_an_address_go(note, expected):
+    assert may_need(SUBNET, note) is expected
 
 
 def test_no_server_on_loopback():

@@ -70,6 +70,22 @@ def test_a_subnet_that_the_host_got_since_creation_is_refused_at_start(machine):
     assert machine.galaxy("rm", "dc1").code == 0
 
 
+def test_a_subnets_route_goes_with_its_last_server(machine):
+    before = machine.remains()
+    for name, address in (("dc1", "10.214.0.2"), ("dc2", "10.214.0.3"), ("dc3", "10.215.0.2")):
+        machine.clone(name, PrivateNetwork(), address)
+        answer = machine.galaxy("start", name)
+        assert answer.code == 0, answer.err
+    gone = []
+    for name in ("dc1", "dc2", "dc3"):
+        assert machine.galaxy("stop", name).code == 0
+        gone.append([net for net in ("10.214.0.0/24", "10.215.0.0/24") if net not in str(_routes(machine))])
+    assert gone == [[], ["10.214.0.0/24"], ["10.214.0.0/24", "10.215.0.0/24"]]
+    for name in ("dc1", "dc2", "dc3"):
+        assert machine.galaxy("rm", name).code == 0
+    assert machine.remains() == before
+
+
 def _routes(machine):
     return run(["ip", "-netns", machine.network.name, "route"]).stdout.splitlines()
 
