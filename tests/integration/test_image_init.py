@@ -36,7 +36,9 @@ def ended(
 ) -> tuple[int, float]:
     """Start a script under init, wait until it says that it is up, signal init; its code and the seconds it took."""
     up = tmp_path / "up"
-    argv = [*NAMESPACE, init, *options, "bash", "-c", script, "script", up]
+    # A shell can't trap what was ignored when it started, as SIGHUP is under nohup.
+    shell = ("env", "--default-signal=HUP", "bash")
+    argv = [*NAMESPACE, init, *options, *shell, "-c", script, "script", up]
     with background(argv, log=tmp_path / "log") as process:
         until(up.exists, f"the script did not get up: {(tmp_path / 'log').read_text()}")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
