@@ -55,6 +55,7 @@ def compiled(store: Store, settings: Settings, plan: BuildPlan, entry: Entry) ->
             with journal(store, "compile", plan.version) as own:
                 _compile(store, settings, plan, own, lower)
         with layered(lower, work, entry) as root:
+            _teach_loader(root)
             yield _load(work, root)
 
 
@@ -105,7 +106,7 @@ def _leave_out(tree: Path, recipe: Recipe) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Build:
-    """One run of configure, waf and ldconfig in a root."""
+    """One run of configure and waf in a root."""
 
     root: Path
     store: Store
@@ -125,7 +126,6 @@ class _Build:
             # No separate `build`: with no rpath to change, what is linked once can be installed as it is.
             waf = [self.recipe.python, "./buildtools/bin/waf", "install", f"-j{self.plan.jobs}"]
             self._stage(waf, on_line=lambda line: _follow(line, advance), timeout=_COMPILE_TIMEOUT)
-        self._teach_loader()
         return {
             "configure": round(configured - started, 1),
             "compile": round(time.monotonic() - configured, 1),
@@ -164,12 +164,6 @@ class _Build:
             text = config.read_text(encoding="utf-8")
             config.write_text(_KERNEL_DEFINES.sub(r'\1 "galaxy"', text), encoding="utf-8")
 
-    def _teach_loader(self) -> None:
-        conf = self.root / "etc/ld.so.conf.d/samba.conf"
-        conf.parent.mkdir(parents=True, exist_ok=True)
-        conf.write_text("".join(f"{folder}\n" for folder in _libdirs(self.root)), encoding="utf-8")
-        run(["chroot", self.root, "/sbin/ldconfig"])
-
 
 def _follow(line: str, advance: Callable[[int, int], None]) -> None:
     match = _STEP.match(line)
@@ -177,9 +171,21 @@ def _follow(line: str, advance: Callable[[int, int], None]) -> None:
         advance(int(match[1]), int(match[2]))
 
 
+def _teach_loader(root: Path) -> None:
+    conf = root / "etc/ld.so.conf.d/samba.conf"
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    conf.write_text("".join(f"{folder}\n" for folder in _libdirs(root)), encoding="utf-8")
+    run(["chroot", root, "/sbin/ldconfig"])
+
+
 def _libdirs(root: Path) -> tuple[str, ...]:
-    """Where Samba's private libraries are."""
-    return tuple(path for path in ("/usr/lib/samba", "/usr/lib/samba/private") if (root / path[1:]).is_dir())
+    """Where Samba has libraries that Debian's loader would not look for."""
+    private = (path for path in ("/usr/lib/samba", "/usr/lib/samba/private") if (root / path[1:]).is_dir())
+    # From 4.24 on waf's own default for public libraries is lib64.
+    aside = (
+        path for path in ("/usr/lib64", "/usr/lib64/samba") if any((root / path[1:]).glob("lib*samba*.so*"))
+    )
+    return (*private, *aside)
 
 
 def _save(work: Path, tree: SourceTree, seconds: dict[str, float]) -> None:
