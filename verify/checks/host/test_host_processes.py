@@ -10,7 +10,8 @@ from verify.target import Target
 SERVICES = ("rpc", "cldap", "ldap", "kdc", "drepl", "winbindd", "kcc", "dns", "s3fs", "smbd")
 MORE = re.compile(
     r"(init|samba|samba[-_:].*|tfork\(\d+\)|wb[\[-].*|wb-.*|nbt|wrepl|ntp_signd|dnsupdate|smbd.*|lpqd|rpcd_.*"
-    r"|python3?|sh|nsupdate|task.*|web|notifyd|cleanupd|net)(\[.*|\(.*)?"
+    r"|python3?|sh|nsupdate|task.*|web|notifyd|cleanupd|net"
+    r"|ft_scanner)(\[.*|\(.*)?"  # the scanner of forest trusts, seen in 4.24
 )
 TCP = {53, 88, 135, 139, 389, 445, 464, 636, 3268, 3269}
 UDP = {53, 88, 137, 138, 389, 464}
