@@ -10,10 +10,10 @@ from pathlib import Path
 from galaxy.server.probes import PROBES, NoAnswerError
 from galaxy.server.running import processes, recorded
 from scenarios.world import World
+from verify.clients.waiting import within
 
 # A pre-fork master restarts a worker at once, after repeated deaths with a delay (smb.conf, prefork backoff).
 _BACK_SECONDS = 20.0
-_EVERY = 0.02
 _PROBE_OF = {"ldap": "ldap", "kdc": "kerberos"}
 
 
@@ -38,12 +38,9 @@ def kill_worker(world: World, service: str) -> frozenset[int]:
 def wait_for_worker(world: World, service: str, before: frozenset[int]) -> float:
     """Wait until the service has as many workers as before, one of them new, and answers; returns the seconds."""
     began = time.monotonic()
-    while not _recovered(world, service, before):
-        now = workers(world, service)
-        assert time.monotonic() - began < _BACK_SECONDS, (
-            f"{service} has {len(now)} of {len(before)} workers {_BACK_SECONDS:g} s after one was killed"
-        )
-        time.sleep(_EVERY)
+    back = within(_BACK_SECONDS, lambda: _recovered(world, service, before))
+    now = workers(world, service)
+    assert back, f"{service} has {len(now)} of {len(before)} workers {_BACK_SECONDS:g} s after one was killed"
     return time.monotonic() - began
 
 
