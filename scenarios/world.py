@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from galaxy.host.files import read_password
 from galaxy.host.process import Completed, run
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -16,7 +17,7 @@ from galaxy.server.execute import exec_
 from galaxy.server.lifecycle import remove
 from galaxy.server.running import alive
 from scenarios.lab import DOMAIN, REALM, SERVERS, Lab
-from verify.target import Shell, Target, read_password
+from verify.target import Shell, Target
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,16 +4,16 @@ A row that is wrong (an unknown key or check id) is refused: a list nobody can t
 """
 
 import operator
-import tomllib
 from collections.abc import Callable, Collection, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from galaxy.host.errors import InputError
+from galaxy.host.settings import parse_toml
 from galaxy.release.version import Version
 from verify.place import Place
 
@@ -91,11 +91,7 @@ def load_expected(folder: Path, ids: Collection[str]) -> Expected:
 
 
 def _rows(file: Path, ids: Collection[str]) -> Iterator[Row]:
-    try:
-        body = _File.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError, OSError) as error:
-        raise InputError(f"{file}: {error}", _HINT) from None
-    for row in body.row:
+    for row in parse_toml(file, _File, _HINT).row:
         if row.check not in ids:
             raise InputError(f"{file}: there is no check {row.check}", _HINT)
         yield row

@@ -1,15 +1,15 @@
 """What is being checked, and with which credentials: one domain controller, built by Galaxy or not."""
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import InputError
+from galaxy.host.files import read_password
 from galaxy.host.process import Completed, run
+from galaxy.host.settings import parse_toml
 from galaxy.release.version import Version
 
 _Value = TypeVar("_Value")
@@ -94,15 +94,7 @@ class _TargetFile(BaseModel):
 
 def load_target(file: Path) -> Target:
     """Read a target from TOML; paths in it are relative to the file. InputError says which key is wrong."""
-    hint = "See docs/targets.md for the keys."
-    try:
-        body = _TargetFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read the target {file}: {error}", hint) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{file}: {key}: {first['msg']}", hint) from None
+    body = parse_toml(file, _TargetFile, "Give the domain controller's file; docs/targets.md has its keys.")
     return _from_file(body, file.resolve().parent)
 
 
@@ -121,20 +113,6 @@ def _from_file(body: _TargetFile, folder: Path) -> Target:
         log_folder=folder / body.log_folder if body.log_folder else None,
         pid=body.pid or None,
     )
-
-
-def read_password(file: Path) -> str:
-    """The first line of a password file."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"cannot read the password file {file}: {error.strerror}",
-            "Put the password on its first line.",
-        ) from None
-    if not lines or not lines[0]:
-        raise InputError(f"the password file {file} is empty", "Put the password on its first line.")
-    return lines[0]
 
 
 def prefix_shell(prefix: Sequence[str]) -> Shell:

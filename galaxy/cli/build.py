@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from galaxy.cli.render import ready_store, size
+from galaxy.cli.render import ready_store
+from galaxy.host.files import size
 from galaxy.host.settings import load_settings
 
 

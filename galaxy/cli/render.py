@@ -1,4 +1,4 @@
-"""What commands share: tables and JSON for people and programs, sizes in words, root, the store."""
+"""What commands share: tables and JSON for people and programs, root, the store."""
 
 import json
 import os
@@ -23,11 +23,6 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def print_json(value: Any) -> None:
     """Print a value as indented JSON; paths become strings."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
-
-
-def size(count: int) -> str:
-    """A number of bytes in MB (10^6) with one decimal: 20971520 -> '21.0 MB'."""
-    return f"{count / 1e6:.1f} MB"
 
 
 def need_root(purpose: str) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from galaxy.cli.render import need_root, print_json, ready_store, table
 from galaxy.cli.serverview import describe, print_logs, print_status
+from galaxy.host.files import read_password
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
@@ -59,7 +60,7 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
     On the host's network only an image with a valid certificate is taken.
     """
     from galaxy.image.catalogue import Catalogue  # noqa: PLC0415 - other commands need not load images
-    from galaxy.server.create import CreateRequest, read_password  # noqa: PLC0415
+    from galaxy.server.create import CreateRequest  # noqa: PLC0415
     from galaxy.server.create import create as create_server  # noqa: PLC0415
 
     store = ready_store("Creating a server")

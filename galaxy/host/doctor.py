@@ -9,7 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
+from galaxy.host.files import size
 from galaxy.host.process import BASE_ENV, run
+from galaxy.host.settings import load_settings, settings_file
 from galaxy.host.store import Store
 
 # Bytes: a first verify run keeps two images, their roots and templates; a build keeps its objects too.
@@ -59,6 +61,7 @@ def examine(store: Store) -> Iterator[Finding]:
     """Look at everything that needs no root, one finding at a time; `kernel.probe` tries the rest."""
     yield _root()
     yield _python()
+    yield _settings()
     yield from _programs()
     yield _sources()
     yield _memory()
@@ -96,6 +99,15 @@ def _python() -> Finding:
     return Finding(name="python", found=version, needed="3.11", remedy=remedy)
 
 
+def _settings() -> Finding:
+    def read() -> str:
+        load_settings()
+        file = settings_file()
+        return str(file) if file else "the defaults"
+
+    return attempt("settings", "what the administrator has set", "Mend the settings file.", read)
+
+
 def _programs() -> Iterator[Finding]:
     for package in packages():
         if package.program:
@@ -127,8 +139,8 @@ def _memory() -> Finding:
     free = int(fields["MemAvailable"].split()[0]) * 1024
     return Finding(
         name="memory",
-        found=f"{free / 1e9:.1f} GB available",
-        needed=f"{MEMORY_NEEDED / 1e9:.1f} GB",
+        found=f"{size(free)} available",
+        needed=size(MEMORY_NEEDED),
         remedy="" if free >= MEMORY_NEEDED else "Give the machine more memory, or stop something.",
         necessary=False,
     )
@@ -139,8 +151,8 @@ def _space(store: Store) -> Finding:
     free = shutil.disk_usage(place).free
     return Finding(
         name="disk space",
-        found=f"{free / 1e9:.1f} GB free under {place}",
-        needed=f"{SPACE_NEEDED / 1e9:.0f} GB; {SPACE_TO_BUILD / 1e9:.0f} GB to build from source",
+        found=f"{size(free)} free under {place}",
+        needed=f"{size(SPACE_NEEDED)}; {size(SPACE_TO_BUILD)} to build from source",
         remedy=""
         if free >= SPACE_NEEDED
         else "Free some space, or point GALAXY_ROOT to a larger file system.",

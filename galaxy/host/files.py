@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from galaxy.host.errors import HostError
+from galaxy.host.errors import HostError, InputError
 
 _BLOCK = 1 << 20
 
@@ -59,6 +59,30 @@ def require_space(folder: Path, need: int, purpose: str) -> None:
     free = shutil.disk_usage(place).free
     if free < need:
         raise HostError(
-            f"{purpose} needs {need / 1e9:.1f} GB under {place}, and {free / 1e9:.1f} GB are free",
+            f"no space left: {purpose} needs {size(need)} under {place}, and {size(free)} are free",
             "Free some space, or point GALAXY_ROOT to a larger file system.",
         )
+
+
+def size(count: int) -> str:
+    """A number of bytes in kB, MB or GB (powers of 1000) with one decimal: 20971520 -> '21.0 MB'."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1e3:.1f} kB"
+
+
+def read_password(file: Path) -> str:
+    """The password in a file: its one line. InputError when that is not what is in it."""
+    hint = "Put the password alone on its first line."
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is not text in UTF-8", hint) from None
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}", "Name a file that can be read.") from None
+    if not lines or not lines[0]:
+        raise InputError(f"{file} has no password in it", hint)
+    if len(lines) > 1:
+        raise InputError(f"{file} has more than one line", hint)
+    return lines[0]

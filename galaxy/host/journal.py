@@ -81,6 +81,24 @@ class Entry:
             raise
         self._undo_now(action)
 
+    @contextmanager
+    def until_done(self, kind: str, target: str | Path) -> Iterator[None]:
+        """Write down, before doing it, something that is undone unless the block ends well.
+
+        The end of the block is a commit point: once it has passed, nothing undoes the action any more.
+        """
+        action = self._add(kind, target)
+        try:
+            yield
+        except BaseException as error:
+            try:
+                self._undo_now(action)
+            except Exception as failure:  # noqa: BLE001 - as above
+                error.add_note(f"while that was undone: {action.kind} {action.target}: {failure}")
+            raise
+        self.actions.remove(action)
+        self._save()
+
     def undo(self) -> list[str]:
         """Undo everything, newest first; returns what could not be undone, in words, and keeps only that."""
         failures: list[str] = []
@@ -116,16 +134,6 @@ class Entry:
             "actions": [asdict(action) for action in self.actions],
         }
         write_atomic(self.path, json.dumps(body, indent=1))
-
-
-def _action(kind: str, target: str | Path) -> Action:
-    return Action(kind=kind, target=str(target), module=_HANDLERS[kind].__module__)
-
-
-def _handler(action: Action) -> Handler:
-    if action.kind not in _HANDLERS and action.module.startswith(("galaxy.", "scenarios.")):
-        importlib.import_module(action.module)
-    return _HANDLERS[action.kind]
 
 
 @contextmanager

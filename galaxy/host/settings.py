@@ -14,6 +14,8 @@ from galaxy.host.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 SETTINGS_FILE = Path("/etc/galaxy/galaxy.toml")
+# What pydantic says by these types of error means nothing to who wrote the file.
+_WORDS = {"extra_forbidden": "unknown key", "missing": "this key is required"}
 
 
 class TarballSettings(BaseModel):
@@ -59,23 +61,40 @@ def load_settings(file: Path | None = None) -> Settings:
 
     Only the file at the usual place may be absent: one that somebody named has to be there.
     """
-    named = file or (Path(name) if (name := os.environ.get("GALAXY_SETTINGS")) else None)
-    if named is None and not SETTINGS_FILE.exists():
-        return Settings()
-    return parse_toml(named or SETTINGS_FILE, Settings)
+    found = file or settings_file()
+    return parse_toml(found, Settings) if found else Settings()
 
 
-def parse_toml(path: Path, model: type[Model]) -> Model:
-    """Read a TOML file into a pydantic model; InputError with the file, the key and the reason otherwise."""
+def settings_file() -> Path | None:
+    """The file that settings come from: the one that GALAXY_SETTINGS names, else the usual one; None for none."""
+    if name := os.environ.get("GALAXY_SETTINGS"):
+        return Path(name)
+    return SETTINGS_FILE if SETTINGS_FILE.exists() else None
+
+
+def parse_toml(path: Path, model: type[Model], hint: str = "") -> Model:
+    """Read a TOML file into a pydantic model; InputError with the file, the key and the reason otherwise.
+
+    `hint` says what a user shall do about a file that is absent or wrong, where the usual words do not fit.
+    """
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}", "Mend the file.") from None
+        raise InputError(f"{path} is not valid TOML: {error}", hint or "Mend the file.") from None
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}", hint or "Name a file that is there.") from None
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", "Name a file that can be read.") from None
+        why = f"cannot read {path}: {error.strerror}"
+        raise InputError(why, hint or "Name a file that can be read.") from None
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {key}: {first['msg']}", "Mend or remove that key.") from None
+        raise InputError(f"{path}: {first_problem(error)}", hint or "Mend the file.") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that a model does not take, as `key: why`, in words for who wrote the file."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    why = _WORDS.get(first["type"]) or first["msg"].replace("Input should be", "must be")
+    return f"{key}: {why}" if key else why

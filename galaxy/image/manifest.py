@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from galaxy.host.errors import InputError, PolicyError
 from galaxy.host.files import sha256_text
+from galaxy.host.settings import first_problem
 
 # Raise it when the same tree is sealed into another image because Galaxy itself changed.
 SEALER_REVISION = 2
@@ -124,11 +125,8 @@ def read_manifest(path: Path) -> Manifest:
             f"cannot read {path}: {error.strerror}", "Import or build the image again."
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(
-            f"{path} is corrupt: {key}: {first['msg']}", "Import or build the image again."
-        ) from None
+        why = f"{path} is corrupt: {first_problem(error)}"
+        raise InputError(why, "Import or build the image again.") from None
 
 
 def check_seal(manifest: Manifest, seal: bytes) -> None:

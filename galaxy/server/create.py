@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
@@ -122,23 +121,6 @@ def require_new(store: Store, name: str) -> None:
             f"{folder} is there without a server.toml, and may hold a server's state",
             "Put its server.toml back, or move the folder away, or choose another name.",
         )
-
-
-def read_password(file: Path) -> str:
-    """The administrator's password from a file: its first line. InputError when there is none in it."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{file} is not text in UTF-8", "Put the password alone on its first line."
-        ) from None
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}", "Name a file that can be read.") from None
-    if not lines or not lines[0]:
-        raise InputError(f"{file} has no password in it", "Put the password alone on its first line.")
-    if len(lines) > 1:
-        raise InputError(f"{file} has more than one line", "Put the password alone on its first line.")
-    return lines[0]
 
 
 def _address(request: CreateRequest, taken: tuple[ServerConfig, ...]) -> str:

@@ -144,7 +144,7 @@ def test_not_root(own, words) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("x = 1\n", "x: Extra inputs"), ("[[", "is not valid TOML"), ("", "required")],
+    [("x = 1\n", "x: unknown key"), ("[[", "is not valid TOML"), ("", "required")],
     ids=["unknown key", "no TOML", "empty"],
 )
 def test_a_damaged_server_toml(own, refused, text, words) -> None:

@@ -10,7 +10,7 @@ import pytest
 from galaxy import __version__
 from galaxy.cli import app
 from galaxy.cli.process import run_command_line
-from galaxy.cli.render import size, table
+from galaxy.cli.render import table
 from galaxy.host.errors import (
     BuildError,
     CommandError,
@@ -154,10 +154,6 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 def test_a_table_has_columns(capsys) -> None:
     table(("name", "size"), [("a", 1), ("long name", "x")])
     assert capsys.readouterr().out == "name       size\na          1\nlong name  x\n"
-
-
-def test_sizes() -> None:
-    assert size(20_971_520) == "21.0 MB"
 
 
 def test_changing_things_needs_root(galaxy_command, monkeypatch) -> None:

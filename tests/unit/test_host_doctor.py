@@ -62,6 +62,15 @@ def test_a_small_disk(well, monkeypatch) -> None:
     assert not finding.ok
 
 
+def test_settings_that_cannot_be_taken(well, monkeypatch, tmp_path) -> None:
+    assert findings()["settings"].ok
+    file = tmp_path / "galaxy.toml"
+    file.write_text("job = 1\n")
+    monkeypatch.setenv("GALAXY_SETTINGS", str(file))
+    assert findings()["settings"].found == f"{file}: job: unknown key"
+    assert not findings()["settings"].ok
+
+
 def test_what_fails_when_it_is_tried() -> None:
     def probe() -> str:
         raise HostError("no\nluck", "hint")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from galaxy.host.errors import HostError, InputError
-from galaxy.host.files import require_space, sha256_file, sha256_text, write_atomic
+from galaxy.host.files import require_space, sha256_file, sha256_text, size, write_atomic
 from galaxy.host.lock import locked
 from galaxy.host.process import background
 from galaxy.host.settings import load_settings, parse_toml
@@ -94,7 +94,7 @@ class Colour(BaseModel, extra="forbid"):
     [
         ("red = ", "is not valid TOML"),
         ("red = 'much'", "red: .*valid integer"),
-        ("red = 1\ngreen = 2", "green: .*not permitted"),
+        ("red = 1\ngreen = 2", "green: unknown key"),
         ("", "red: .*required"),
     ],
 )
@@ -111,10 +111,19 @@ def test_a_toml_file_of_other_bytes(tmp_path) -> None:
         parse_toml(tmp_path / "x.toml", Colour)
 
 
-@pytest.mark.parametrize("name", ["absent.toml", "."])
-def test_a_toml_file_that_cannot_be_read(tmp_path, name) -> None:
-    with pytest.raises(InputError, match="cannot read"):
-        parse_toml(tmp_path / name, Colour)
+@pytest.mark.parametrize(("name", "words"), [("absent.toml", "there is no file"), (".", "cannot read")])
+def test_a_toml_file_that_cannot_be_read(tmp_path, name, words) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        parse_toml(tmp_path / name, Colour, "Give a colour.")
+    assert caught.value.hint == "Give a colour."
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0.0 kB"), (4096, "4.1 kB"), (20_971_520, "21.0 MB"), (3_000_000_000, "3.0 GB")],
+)
+def test_sizes_are_told_in_a_unit_that_fits(count, words) -> None:
+    assert size(count) == words
 
 
 def test_settings_come_from_the_named_file(tmp_path, monkeypatch) -> None:
@@ -137,7 +146,7 @@ def test_settings_that_cannot_be_taken(tmp_path, text, key) -> None:
 
 def test_settings_that_are_named_must_be_there(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("GALAXY_SETTINGS", str(tmp_path / "absent.toml"))
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         load_settings()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from galaxy.host.errors import InputError
+from galaxy.host.files import read_password
 from galaxy.host.store import Store
 from galaxy.server import names
 from galaxy.server.config import (
@@ -19,7 +20,7 @@ from galaxy.server.config import (
     unreadable,
 )
 from galaxy.server.confinement import CAPABILITIES, NUMBERS, granted, seccomp
-from galaxy.server.create import read_password, require_new
+from galaxy.server.create import require_new
 from galaxy.server.inside import host_files, smb_conf
 from galaxy.server.provision import random_password
 from galaxy.server.resolver import forwarders
