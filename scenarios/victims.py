@@ -7,7 +7,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from galaxy.server.probes import PROBES, NoAnswerError
+from galaxy.server.probes import PROBES
+from galaxy.server.questions import NoAnswerError
 from galaxy.server.running import processes, recorded
 from scenarios.world import World
 from verify.clients.waiting import within

@@ -12,7 +12,8 @@ from galaxy.host.netns import enter_network
 from galaxy.server.config import Server, ServerConfig
 from galaxy.server.logs import Marks, telling_lines
 from galaxy.server.network import namespace_of
-from galaxy.server.probes import PROBES, NoAnswerError
+from galaxy.server.probes import PROBES
+from galaxy.server.questions import NoAnswerError
 
 _EVERY = 0.01
 _NAMES = {"ldap": "LDAP", "smb": "SMB", "kerberos": "Kerberos", "dns": "DNS"}

@@ -12,6 +12,8 @@ from pyasn1.codec.der import decoder
 
 from galaxy.server import probes, wire
 from galaxy.server.config import ServerConfig
+from galaxy.server.probes import PROBES
+from galaxy.server.questions import QUESTIONS, NoAnswerError
 
 CONFIG = ServerConfig(
     name="dc1", image_id="x", realm="AD.EXAMPLE.ORG", domain="AD", hostname="dc1", address="127.0.0.1",
@@ -33,7 +35,7 @@ def test_integers_are_der(value):
 
 
 def test_the_as_req_is_one():
-    request, rest = decoder.decode(probes._as_req("DC1$", "AD.EXAMPLE.ORG"), asn1Spec=AS_REQ())
+    request, rest = decoder.decode(QUESTIONS["kerberos"].packet(CONFIG), asn1Spec=AS_REQ())
     assert rest == b""
     body = request["req-body"]
     assert [str(part) for part in body["cname"]["name-string"]] == ["DC1$"]
@@ -41,16 +43,10 @@ def test_the_as_req_is_one():
     assert [int(kind) for kind in body["etype"]] == [18, 17, 23]
 
 
-def answering(monkeypatch, answer):
-    """Probes get `answer(packet)` from UDP."""
-    asked = []
-
-    def udp(_address, _port, packet):
-        asked.append(packet)
-        return answer(packet)
-
-    monkeypatch.setattr(probes, "_udp", udp)
-    return asked
+def answered(name, answer):
+    """Whether `answer(packet)` is the right one."""
+    packet = QUESTIONS[name].packet(CONFIG)
+    return QUESTIONS[name].answered(CONFIG, packet, answer(packet))
 
 
 def krb_error(code):
@@ -62,16 +58,14 @@ def krb_error(code):
     return wire.tlv(0x7E, wire.tlv(0x30, *fields))
 
 
-def test_a_kdc_that_wants_preauthentication_is_ready(monkeypatch):
-    answering(monkeypatch, lambda _: krb_error(25))
-    probes.kerberos(CONFIG)
+def test_a_kdc_that_wants_preauthentication_is_ready():
+    assert answered("kerberos", lambda _: krb_error(25))
 
 
 @pytest.mark.parametrize("code", [6, 68, 60])
-def test_a_kdc_that_does_not_know_its_own_account_is_not(monkeypatch, code):
-    answering(monkeypatch, lambda _: krb_error(code))
-    with pytest.raises(probes.NoAnswerError, match=f"Kerberos error {code}"):
-        probes.kerberos(CONFIG)
+def test_a_kdc_that_does_not_know_its_own_account_is_not(code):
+    with pytest.raises(NoAnswerError, match=f"Kerberos error {code}"):
+        answered("kerberos", lambda _: krb_error(code))
 
 
 def dns_answer(*records, rcode=0):
@@ -86,18 +80,23 @@ def dns_answer(*records, rcode=0):
     return answer
 
 
-def test_the_dns_question_is_for_the_domains_ldap_servers(monkeypatch):
-    asked = answering(monkeypatch, dns_answer("0 100 389 dc1.ad.example.org."))
-    probes.dns(CONFIG)
-    question = dns.message.from_wire(asked[0]).question[0]
+def test_the_dns_question_is_for_the_domains_ldap_servers():
+    assert answered("dns", dns_answer("0 100 389 dc1.ad.example.org."))
+    question = dns.message.from_wire(QUESTIONS["dns"].packet(CONFIG)).question[0]
     assert (str(question.name), question.rdtype.name) == ("_ldap._tcp.ad.example.org.", "SRV")
 
 
 @pytest.mark.parametrize("rcode", [0, 2, 3])
-def test_dns_without_the_record_is_not_ready(monkeypatch, rcode):
-    answering(monkeypatch, dns_answer(rcode=rcode))
-    with pytest.raises(probes.NoAnswerError):
-        probes.dns(CONFIG)
+def test_dns_without_the_record_is_not_ready(rcode):
+    with pytest.raises(NoAnswerError):
+        answered("dns", dns_answer(rcode=rcode))
+
+
+def test_an_answer_to_another_question_is_none():
+    with pytest.raises(NoAnswerError):
+        answered(
+            "dns", lambda _: dns_answer("0 100 389 dc1.ad.example.org.")(QUESTIONS["dns"].packet(CONFIG))
+        )
 
 
 def served(monkeypatch, *blocks):
@@ -131,7 +130,7 @@ BUSY = ldap_message(wire.tlv(0x65, wire.integer(51, 0x0A), wire.tlv(0x04), wire.
 
 def test_a_rootdse_in_pieces(monkeypatch):
     with served(monkeypatch, ENTRY[:5], ENTRY[5:] + DONE[:3], DONE[3:]):
-        probes.ldap(CONFIG)
+        PROBES["ldap"](CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +138,8 @@ def test_a_rootdse_in_pieces(monkeypatch):
     [((BUSY,), "ended with 51"), ((DONE,), "does not name"), ((ENTRY,), "closed"), ((), "closed")],
 )
 def test_ldap_that_is_not_ready(monkeypatch, blocks, says):
-    with served(monkeypatch, *blocks), pytest.raises(probes.NoAnswerError, match=says):
-        probes.ldap(CONFIG)
+    with served(monkeypatch, *blocks), pytest.raises(NoAnswerError, match=says):
+        PROBES["ldap"](CONFIG)
 
 
 def smb_answer(status=0, dialect=0x0302):
@@ -151,10 +150,10 @@ def smb_answer(status=0, dialect=0x0302):
 
 def test_smb_that_negotiates(monkeypatch):
     with served(monkeypatch, smb_answer()[:3], smb_answer()[3:]):
-        probes.smb(CONFIG)
+        PROBES["smb"](CONFIG)
 
 
 @pytest.mark.parametrize("answer", [smb_answer(status=0xC00000BB), smb_answer(dialect=0x9999)])
 def test_smb_that_does_not(monkeypatch, answer):
-    with served(monkeypatch, answer), pytest.raises(probes.NoAnswerError, match="SMB negotiate"):
-        probes.smb(CONFIG)
+    with served(monkeypatch, answer), pytest.raises(NoAnswerError, match="SMB negotiate"):
+        PROBES["smb"](CONFIG)
