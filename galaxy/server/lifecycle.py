@@ -3,10 +3,12 @@
 import shutil
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy.host.errors import InputError, ServerError
+from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.journal import journal, undoes
 from galaxy.host.lock import locked
 from galaxy.host.progress import say
@@ -38,30 +40,45 @@ class Status:
     processes: int = 0
 
 
+@contextmanager
+def held(server: Server) -> Iterator[None]:
+    """Hold a server's lock for the block; PolicyError when a switch of versions was interrupted and not undone yet.
+
+    Its command held the lock until it was killed, so whoever waited for it comes before `recover`.
+    """
+    with locked(server.store, server.lock):
+        if server.pending.exists():
+            raise PolicyError(
+                f"an interrupted switch of {server.name} to another version has not been undone yet",
+                "Run: galaxy recover",
+            )
+        yield
+
+
 def start(server: Server, settings: Settings) -> Readiness:
     """Start a server and wait until it is ready; returns the seconds that each service took.
 
     InputError when it runs already, ServerError with the log's own reason when it does not come up; then it is
     stopped again and nothing is left.
     """
-    with locked(server.store, server.lock):
+    with held(server):
         require_stopped(server)
-        return _start(server, settings)
+        return start_held(server, settings)
 
 
 def stop(server: Server, settings: Settings) -> float:
     """Stop a server: SIGTERM, `stop_timeout` seconds, SIGKILL with a word; returns the seconds it took."""
-    with locked(server.store, server.lock):
+    with held(server):
         require_running(server)
         return _stop(server, settings)
 
 
 def restart(server: Server, settings: Settings) -> Readiness:
     """Stop and start under one lock."""
-    with locked(server.store, server.lock):
+    with held(server):
         require_running(server)
         _stop(server, settings)
-        return _start(server, settings)
+        return start_held(server, settings)
 
 
 def kill(server: Server) -> None:
@@ -132,7 +149,8 @@ def _remove_by_name(target: str) -> None:
         remove(load(store, name), Settings(stop_timeout=_UNDO_SECONDS), force=True)
 
 
-def _start(server: Server, settings: Settings) -> Readiness:
+def start_held(server: Server, settings: Settings) -> Readiness:
+    """As `start`, by a caller that holds the lock and knows that the server does not run."""
     if server.record.exists():
         clear(server)  # it died, or the host did
     before = marks(server)

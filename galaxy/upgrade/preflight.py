@@ -1,0 +1,133 @@
+"""What forbids an upgrade is found here, before anything is touched."""
+
+import json
+import stat
+from pathlib import Path
+
+from galaxy.gate.certificate import require_certificate
+from galaxy.gate.policy import load_policy
+from galaxy.host.errors import InputError, PolicyError, ServerError
+from galaxy.host.files import require_space
+from galaxy.image.catalogue import SHORT, Catalogue, Image
+from galaxy.image.mount import verify_digest
+from galaxy.release.version import Version
+from galaxy.server.config import HostNetwork, Server
+from galaxy.server.lifecycle import status
+from galaxy.server.ready import answers
+from galaxy.server.rootfs import image_of
+from galaxy.upgrade.levels import require_level
+from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_upgrade
+
+# The snapshot and the rehearsal's copy, and what the new version writes into each when it first starts.
+_COPIES = 2
+_ROOM = 200_000_000
+_PARTS = ("etc", "state", "cache", "secrets")
+# How long each service of a server that is about to be replaced may take to answer.
+_PATIENCE = 5.0
+
+
+def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
+    """The plan of an upgrade that nothing forbids.
+
+    InputError for a wrong version, PolicyError for an image that may not run here, HostError for too little
+    space, ServerError for a server that is broken before anything was done. Writes nothing.
+    """
+    _require_quiet(server)
+    old, new = image_of(server), Catalogue(store=server.store).resolve(request.ref)
+    _require_forward(server, old, new)
+    _require_good(server, new, allow_uncertified=request.allow_uncertified)
+    running = _require_sound(server)
+    if running:
+        require_level(server, new.version)
+    need = _COPIES * _size(server) + _ROOM
+    require_space(server.folder, need, f"the upgrade of {server.name}")
+    return plan_upgrade(
+        server.name,
+        ImageChoice.of(old),
+        ImageChoice.of(new),
+        running=running,
+        rehearsal=request.rehearsal,
+        need=need,
+    )
+
+
+def _require_forward(server: Server, old: Image, new: Image) -> None:
+    if new.id == old.id:
+        raise InputError(
+            f"{server.name} runs {old.ref} ({old.id[:SHORT]}) already",
+            "Name another version: galaxy image ls",
+        )
+    if Version.parse(new.version) < Version.parse(old.version):
+        raise InputError(
+            f"{new.ref} is older than {old.ref}, which {server.name} runs: an older Samba cannot be trusted "
+            "with a newer one's databases",
+            f"To go back: galaxy rollback {server.name}",
+        )
+
+
+def _require_good(server: Server, image: Image, *, allow_uncertified: bool) -> None:
+    """The image's bytes are its own, and on a host's network it has been judged fit for production."""
+    if isinstance(server.config.network, HostNetwork) and not allow_uncertified:
+        require_certificate(server.store, image, load_policy())
+    else:
+        verify_digest(image)
+
+
+def _require_sound(server: Server) -> bool:
+    """Whether the server runs; ServerError when it should and does not, or does not answer."""
+    now = status(server)
+    if now.state == "stopped":
+        _require_folders(server)
+        return False
+    if now.state == "ended":
+        raise ServerError(
+            f"{server.name} is broken before the upgrade: {now.why or 'it is not running'}",
+            f"Start it (galaxy start {server.name}) or stop it (galaxy stop {server.name}) first.",
+        )
+    silent = {name: why for name, why in answers(server, _PATIENCE).items() if why}
+    if silent:
+        said = ", ".join(f"{name} ({why})" for name, why in silent.items())
+        raise ServerError(
+            f"{server.name} is broken before the upgrade: it does not answer {said}",
+            f"Mend that first; its log may say why: galaxy logs {server.name}",
+        )
+    return True
+
+
+def _require_folders(server: Server) -> None:
+    for folder in (server.etc, server.state):
+        if not folder.is_dir():
+            raise ServerError(
+                f"{server.name} is broken before the upgrade: {folder} is missing",
+                "Put it back, from a snapshot or a backup.",
+            )
+
+
+def _require_quiet(server: Server) -> None:
+    """PolicyError while something that was interrupted on this server could not be undone."""
+    for file in server.store.journal.glob("*.json"):
+        try:
+            body = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # it ended just now, or recover has said that it cannot be read
+        if body.get("subject") == server.name and body.get("verb") in {"upgrade", "rollback", "restore"}:
+            raise PolicyError(
+                f"an interrupted {body['verb']} of {server.name} has not been undone yet",
+                "Run: galaxy recover",
+            )
+
+
+def _size(server: Server) -> int:
+    """Bytes on the disk of what a copy of the server holds."""
+    return sum(_tree_size(server.folder / part) for part in _PARTS)
+
+
+def _tree_size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        total += found.st_blocks * 512 if stat.S_ISREG(found.st_mode) else 0
+    return total

@@ -1,0 +1,156 @@
+"""The switch: from one image to another under clients, with one way back for errors and interruptions alike.
+
+Clients can write until the server stops, and again from the commit point on. In between new connections are held, so
+the snapshot, taken after the stop, has every write that was acknowledged, and going back to it loses none.
+
+`switch.json` in the server's folder says how far it is: it is there from before the stop, and its removal is the commit
+point. While it is there without its command, no other command touches the server before `recover`.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.journal import Entry, undoes
+from galaxy.host.progress import say
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.image.catalogue import Catalogue
+from galaxy.image.mount import mounted_root
+from galaxy.server import lifecycle, snapshot
+from galaxy.server.config import Server, load
+from galaxy.upgrade.hold import hold
+from galaxy.upgrade.plan import UpgradePlan
+from galaxy.upgrade.smoke import smoke
+
+
+class SwitchRecord(BaseModel):
+    """How to get back: the image and the snapshot of before, and whether the new version may have touched the state."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_id: str
+    snapshot: str
+    running: bool
+    touched: bool
+    ready_timeout: float
+    stop_timeout: float
+
+    @property
+    def settings(self) -> Settings:
+        """The timeouts of the command that was interrupted."""
+        return Settings(ready_timeout=self.ready_timeout, stop_timeout=self.stop_timeout)
+
+
+class Switched(BaseModel):
+    """Seconds that each part of the switch took; `away` is from the stop's begin to the commit point."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    snapshot: str
+    stopped: float = 0.0
+    snapshotted: float = 0.0
+    started: float = 0.0
+    probed: float = 0.0
+    away: float = 0.0
+
+
+def switch(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings) -> Switched:
+    """Move a server to the plan's image. The caller holds the server's lock.
+
+    Returns after the commit point. Whatever fails before it (or interrupts) ends with the old version, the old state,
+    running and checked if it ran before; then the error is raised.
+    """
+    warm(server.store, plan.target.id)
+    ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
+    record = SwitchRecord(
+        image_id=plan.source.id,
+        snapshot=ahead.id,
+        running=plan.running,
+        touched=False,
+        ready_timeout=settings.ready_timeout,
+        stop_timeout=settings.stop_timeout,
+    )
+    with ExitStack() as stack:
+        if plan.running:
+            stack.enter_context(hold(entry, server))
+        stack.enter_context(_returning(entry, server, record))
+        began = time.monotonic()
+        stopped = lifecycle.stop_quickly(server, settings) if plan.running else 0.0
+        kept = snapshot.complete(server, ahead)
+        snapshotted = time.monotonic() - began - stopped
+        _note(server, record.model_copy(update={"touched": True}))
+        moved = with_image(server, plan.target.id)
+        started = lifecycle.start_held(moved, settings).all if plan.running else 0.0
+        probed = max(smoke(moved).values()) if plan.running else 0.0
+    return Switched(
+        snapshot=kept.id,
+        stopped=stopped,
+        snapshotted=snapshotted,
+        started=started,
+        probed=probed,
+        away=time.monotonic() - began if plan.running else 0.0,
+    )
+
+
+def warm(store: Store, image_id: str) -> None:
+    """Mount an image and read it once, so that nothing waits for the disk when every second counts."""
+    image = next(one for one in Catalogue(store=store).images() if one.id == image_id)
+    root = mounted_root(store, image)
+    for folder in ("usr/sbin", "usr/libexec", "usr/lib"):
+        for file in (root / folder).rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                file.read_bytes()
+
+
+def with_image(server: Server, image_id: str) -> Server:
+    """The server with another image in its server.toml."""
+    moved = Server(store=server.store, config=server.config.model_copy(update={"image_id": image_id}))
+    moved.write()
+    return moved
+
+
+@contextmanager
+def _returning(entry: Entry, server: Server, record: SwitchRecord) -> Iterator[None]:
+    """The block is the switch: the way back is known before it, and forgotten at its end, the commit point."""
+    with entry.until_done("switch", f"{server.store.root}:{server.name}"):
+        _note(server, record)
+        yield
+        server.pending.unlink()
+        sync_folder(server.folder)
+
+
+def _note(server: Server, record: SwitchRecord) -> None:
+    write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)
+
+
+@undoes("switch")
+def _return(target: str) -> None:
+    """Back to the old version with the old state, running if it ran; can be interrupted and done again."""
+    root, _, name = target.rpartition(":")
+    store = Store(root=Path(root))
+    if not (store.servers / name / "server.toml").exists():
+        return  # removed since, with all it held
+    server = load(store, name)
+    if not server.pending.exists():
+        return
+    record = SwitchRecord.model_validate_json(server.pending.read_bytes())
+    say(f"{name}: going back to the version of before")
+    _stop_all(server)  # it may have been told to stop already
+    if record.touched:
+        snapshot.swap_back(server, snapshot.find_snapshot(server, record.snapshot))
+        server = with_image(server, record.image_id)
+    if record.running:
+        lifecycle.start_held(server, record.settings)
+        smoke(server)
+    server.pending.unlink()
+
+
+def _stop_all(server: Server) -> None:
+    if lifecycle.status(server).state == "running":
+        lifecycle.kill(server)
+    lifecycle.clear(server)
