@@ -1,0 +1,59 @@
+"""Asking a server's database with the tools of the image that it belongs to.
+
+A newer Samba's tool rewrites an older database when it opens it, `ldbsearch` included. So nothing but the server's
+own image looks at it: inside, while the server runs; in a sandbox of its own on a copy, while it does not.
+"""
+
+import secrets
+from importlib.resources import files
+
+from galaxy.host.errors import ServerError
+from galaxy.host.journal import Entry
+from galaxy.host.process import Completed, run
+from galaxy.server import running
+from galaxy.server.config import Server
+from galaxy.server.container import handle, run_once, sandbox, write_bundle
+from galaxy.server.execute import exec_
+from galaxy.server.provision import INIT
+from galaxy.server.rootfs import rootfs_of
+from galaxy.server.sandbox import Isolated
+
+_SECONDS = 600.0
+_PYTHON = "/usr/bin/python3"
+# What a copy needs for questions to the directory; sysvol may be large and is not asked.
+_ASKED = ("etc", "state/private")
+
+
+def consult(entry: Entry, server: Server, script: str, *words: str) -> str:
+    """Run a script of `inside/` on the server's database; returns what it printed. ServerError when it cannot."""
+    text = (files("galaxy.upgrade") / "inside" / f"{script}.py").read_text(encoding="utf-8")
+    argv = (_PYTHON, "-c", text, *words)
+    done = exec_(server, argv, timeout=_SECONDS) if running.alive(server) else _on_a_copy(entry, server, argv)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        raise ServerError(
+            f"the database of {server.name} cannot be read: {lines[-1] if lines else done.returncode}",
+            f"Look what is wrong with it: galaxy logs {server.name}",
+        )
+    return done.stdout
+
+
+def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS) -> Completed:
+    """Run a program of the image on a stopped server's own files, with no network, to its end."""
+    box = sandbox(server, rootfs_of(server), (INIT, *argv), Isolated())
+    return run_once(server, write_bundle(server, box), "", timeout)
+
+
+def _on_a_copy(entry: Entry, server: Server, argv: tuple[str, ...]) -> Completed:
+    home = server.store.servers / f"{server.name}+asked-{secrets.token_hex(3)}"
+    copy = Server(store=server.store, config=server.config, home=home)
+    with entry.temporarily("tree", home), entry.temporarily("container", handle(copy)):
+        for part in _ASKED:
+            (home / part).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            run(
+                ["cp", "--archive", "--reflink=auto", "--sparse=always", server.folder / part, home / part],
+                timeout=_SECONDS,
+            )
+        for folder in (copy.cache, copy.log, copy.etc_host, copy.bundle):
+            folder.mkdir()
+        return run_inside(copy, argv)
