@@ -9,7 +9,8 @@ import pytest
 from galaxy.host.errors import GalaxyError
 from verify import hooks
 from verify.bench import end_bench
-from verify.check import TIERS, CheckInfo, check_of
+from verify.check import TIERS, Blocked, CheckInfo, check_of
+from verify.clients.reach import silence
 from verify.expected import EXPECTED, KNOWN_FOLDER, load_expected
 from verify.fixtures import TARGET, bench, dns, kerberos, ldap, place, shell, target
 from verify.listing import all_checks
@@ -20,6 +21,8 @@ from verify.target import Target, load_target
 
 # Fixtures of a plugin are what its module holds.
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
+# Why nothing of the --target answers; "" when something does.
+_SILENCE = pytest.StashKey[str]()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -110,8 +113,19 @@ def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_galaxy_target(item: pytest.Item) -> Target | None:
-    """The server of `--target`, when no other plugin knows one."""
-    return item.config.stash.get(TARGET, None)
+    """The server of `--target`, when no other plugin knows one; Blocked when nothing of it answers."""
+    found = item.config.stash.get(TARGET, None)
+    if found is not None:
+        _require_answer(item.config, found)
+    return found
+
+
+def _require_answer(config: pytest.Config, asked: Target) -> None:
+    """Ask once: every check of a dead address would else fail in its own way, after its own timeout."""
+    if _SILENCE not in config.stash:
+        config.stash[_SILENCE] = silence(asked.address)
+    if why := config.stash[_SILENCE]:
+        raise Blocked(why)
 
 
 @pytest.hookimpl(wrapper=True)

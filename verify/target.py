@@ -1,9 +1,9 @@
 """What is being checked, and with which credentials: one domain controller, built by Galaxy or not."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -68,10 +68,6 @@ class Target:
     def expect(self, *, old: _Value, new: _Value, since: str) -> _Value:
         """What a check must find: `old` below the version, `new` from it on."""
         return new if self.since(since) else old
-
-    def with_shell(self, shell: Shell) -> Self:
-        """The same target with a way in."""
-        return replace(self, shell=shell)
 
 
 class _TargetFile(BaseModel):

@@ -29,6 +29,9 @@ from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue
 from galaxy.server.config import load
 
+# The matrices that have a name.
+MATRICES = ("quick", "all")
+
 
 class Tier(StrEnum):
     """How much is checked: smoke is part of standard, standard of full."""
@@ -62,6 +65,7 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     began = time.monotonic()
     if sum(value is not None for value in (matrix, target, server)) != 1:
         raise InputError("one of --matrix, --server and --target must be given", "As in: --matrix quick")
+    _require_files(matrix, target)
     store, rules = ready_store("Verifying"), load_policy(policy)
     if matrix is not None:
         if tier is not None:
@@ -83,6 +87,18 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     if not summary.passed:
         bad = summary.counts[Outcome.FAILED] + summary.counts[Outcome.BLOCKED]
         raise GateError(f"the gate failed: {bad} items failed or were blocked", f"Details are in {folder}")
+
+
+def _require_files(matrix: str | None, target: Path | None) -> None:
+    """InputError, before anything is made, when what shall be read is not there."""
+    if matrix not in {None, *MATRICES} and not Path(str(matrix)).is_file():
+        raise InputError(
+            f"there is no matrix and no file {matrix}", "Give quick, all, or a matrix's TOML file."
+        )
+    if target is not None and not target.is_file():
+        raise InputError(
+            f"there is no file {target}", "Give the TOML file of a domain controller; see docs/targets.md."
+        )
 
 
 def _print_line(line: str) -> None:

@@ -64,16 +64,10 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
 
 def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
     """Run the checks alone against one domain controller; otherwise as `run_matrix`."""
+    # pytest's own summary is left out: what failed is told once, at the end.
     words = [
-        "-p",
-        "no:xdist",
-        "-q",
-        "--no-header",
-        "--tb=no",
-        "--target",
-        str(probe.file),
-        "--tier",
-        probe.tier,
+        *("-p", "no:xdist", "-q", "--no-header", "--no-summary", "--tb=no"),
+        *("--target", str(probe.file), "--tier", probe.tier),
     ]
     _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
     file = folder / RESULTS_FILE

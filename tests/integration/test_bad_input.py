@@ -308,3 +308,18 @@ class TestVerify:
             tmp_path / "policy.toml",
         )
         refused(2, "policy.toml", *words)
+
+    @pytest.mark.parametrize("option", ["--matrix", "--target"])
+    def test_a_file_that_is_not_there(self, own, refused, option) -> None:
+        refused(2, "no file /no/such.toml", "verify", option, "/no/such.toml")
+        assert not list(own.runs.iterdir())
+
+    def test_a_target_that_is_dead(self, own, tmp_path) -> None:
+        (tmp_path / "password").write_text("Secret-1\n")
+        names = {"address": "127.0.0.77", "fqdn": "dc1.x.test", "realm": "X.TEST", "domain": "X"}
+        body = {**names, "password_file": "password"}
+        (tmp_path / "dead.toml").write_text("".join(f'{key} = "{value}"\n' for key, value in body.items()))
+        done = galaxy_run(own, "verify", "--target", tmp_path / "dead.toml", "--report", tmp_path / "report")
+        assert done.returncode == 1, done.output
+        assert done.output.count("Connection refused") == 4, done.output
+        assert done.output.count("no domain controller answers at 127.0.0.77: LDAP (") == 1, done.output

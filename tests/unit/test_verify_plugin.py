@@ -1,12 +1,14 @@
 """The plugin with checks of its own making: outcomes, order, results, secrets, workers."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import verify.fixtures  # noqa: F401 - its libraries take long to load: once for all runs, not once a run
+import verify.plugin  # its libraries take long to load: once for all runs, not once a run
+from verify.clients import reach
 
 pytest_plugins = ["pytester"]
 
@@ -167,7 +169,8 @@ def test_a_check_without_a_server_is_blocked(pytester: pytest.Pytester) -> None:
     assert "--target" in lines["a.asks"]["message"]
 
 
-def test_passwords_stay_out_of_everything(pytester: pytest.Pytester) -> None:
+def test_passwords_stay_out_of_everything(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify.plugin, "silence", lambda _address: "")
     secret = "Top-Secret-99"
     (pytester.path / "password").write_text(secret)
     (pytester.path / "target.toml").write_text(
@@ -203,3 +206,43 @@ def test_a_worker_that_dies_leaves_a_failure(pytester: pytest.Pytester) -> None:
     assert lines["a.dies"]["outcome"] == "failed"
     assert lines["a.lives"]["outcome"] == "passed"
     assert done.ret == pytest.ExitCode.TESTS_FAILED
+
+
+TARGET_FILE = """
+address = "127.0.0.77"
+fqdn = "dc1.example.test"
+realm = "EXAMPLE.TEST"
+domain = "EXAMPLE"
+password_file = "password"
+version = "4.22.11"
+"""
+TWO_CHECKS = "".join(
+    f'@check("a.{name}", loses="much")\ndef test_{name}(target):\n    assert target.fqdn\n'
+    for name in ("x", "y")
+)
+
+
+@pytest.fixture
+def target_file(pytester: pytest.Pytester) -> str:
+    (pytester.path / "password").write_text("Secret-1\n")
+    file = pytester.path / "target.toml"
+    file.write_text(TARGET_FILE)
+    return str(file)
+
+
+def test_a_dead_address_blocks_everything_for_one_reason(pytester: pytest.Pytester, target_file: str) -> None:
+    done, lines = run(pytester, TWO_CHECKS, "--target", target_file)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    assert {line["outcome"] for line in lines.values()} == {"blocked"}
+    (why,) = {line["message"] for line in lines.values()}
+    assert why.startswith("no domain controller answers at 127.0.0.77: LDAP (Connection refused), SMB (")
+
+
+def test_one_service_that_answers_is_enough(
+    pytester: pytest.Pytester, target_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.77", 0)) as served:
+        port = served.getsockname()[1]
+        monkeypatch.setattr(reach, "_PORTS", {port: "LDAP", 1: "SMB"})
+        _, lines = run(pytester, TWO_CHECKS, "--target", target_file)
+    assert {line["outcome"] for line in lines.values()} == {"passed"}
