@@ -1,0 +1,162 @@
+"""What has been written since a snapshot: what going back to it would lose, in words for who must decide that."""
+
+import difflib
+import filecmp
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from galaxy.host.journal import Entry
+from galaxy.server.config import Server
+from galaxy.upgrade.consult import consult
+from galaxy.upgrade.noise import Changed, by_machine
+
+_NTACL = "security.NTACL"
+_PASSWORD = {
+    *("unicodePwd", "dBCSPwd", "ntPwdHistory", "lmPwdHistory", "supplementalCredentials", "pwdLastSet"),
+    "msDS-KeyVersionNumber",
+}
+# More than this nobody reads; --json has all.
+_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One file that is not as it was; `what` is created, changed, deleted or permissions."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Everything since a snapshot. `machine` counts the objects that the server changed by itself.
+
+    `settings` are the lines of a unified diff of smb.conf, `+` for what would be lost.
+    """
+
+    objects: tuple[Changed, ...]
+    machine: int
+    files: tuple[FileChange, ...]
+    settings: tuple[str, ...]
+
+    @property
+    def none(self) -> bool:
+        """Whether people have written nothing that going back would lose."""
+        return not (self.objects or self.files or self.settings)
+
+    def lines(self, most: int = _SHOWN) -> Iterator[str]:
+        """The list for people, at most so many lines of each sort."""
+        yield from _section("objects", [object_line(item) for item in self.objects], most)
+        yield from _section("files of sysvol", [f"{item.what:<11} {item.path}" for item in self.files], most)
+        yield from _section("lines of smb.conf", list(self.settings), most)
+        if self.machine:
+            yield f"not listed: {self.machine} objects that the server changed by itself (logon times, its own records)"
+
+
+def changes_since(entry: Entry, server: Server, usn: int, before: Path) -> Changes:
+    """What has changed since the state in the folder `before`, which had committed `usn`.
+
+    Reads the server's own database, running or stopped; both folders are only read.
+    """
+    changed = tuple(parse(consult(entry, server, "changes", str(usn))))
+    by_people = [item for item in changed if not by_machine(item, server.config)]
+    return Changes(
+        objects=tuple(sorted(by_people, key=lambda item: (item.when, item.dn))),
+        machine=len(changed) - len(by_people),
+        files=tuple(_file_changes(before / "state" / "sysvol", server.state / "sysvol")),
+        settings=tuple(_setting_changes(before / "etc" / "smb.conf", server.etc / "smb.conf")),
+    )
+
+
+def parse(printed: str) -> Iterator[Changed]:
+    """What `inside/changes.py` printed; what Samba says besides is no JSON."""
+    for line in printed.splitlines():
+        if line.startswith('{"dn"'):
+            yield _changed(json.loads(line))
+
+
+def object_line(item: Changed) -> str:
+    """`2026-11-23 08:36  changed  user      CN=anna,... (password)`."""
+    about = _about(item)
+    detail = f" ({', '.join(about)})" if about and item.what == "changed" else ""
+    when = item.when[:16].replace("T", " ")
+    return f"{when:<16}  {item.what:<7}  {item.kind:<9} {item.dn}{detail}"
+
+
+def _about(item: Changed) -> list[str]:
+    """What of an object changed: attributes, the many of a password as one, and how many links."""
+    plain = [name for name in item.attributes if name not in _PASSWORD]
+    secret = ["password"] if set(item.attributes) & _PASSWORD else []
+    links = [
+        f"{name} " + " ".join(f"{sign}{count}" for sign, count in zip("+-", counts, strict=True) if count)
+        for name, counts in item.links.items()
+    ]
+    return [*secret, *plain, *links]
+
+
+def _section(title: str, lines: list[str], most: int) -> Iterator[str]:
+    if lines:
+        yield f"{len(lines)} {title}:"
+        yield from (f"  {line}" for line in lines[:most])
+        if len(lines) > most:
+            yield f"  ... and {len(lines) - most} more"
+
+
+def _changed(told: dict[str, Any]) -> Changed:
+    return Changed(
+        dn=told["dn"],
+        kind=told["kind"],
+        what=told["what"],
+        attributes=tuple(told["attributes"]),
+        links={name: (added, removed) for name, (added, removed) in told["links"].items()},
+        passing=told["passing"],
+        dynamic=told["dynamic"],
+        when=told["when"],
+    )
+
+
+def _file_changes(before: Path, now: Path) -> Iterator[FileChange]:
+    old, new = _files(before), _files(now)
+    for path in sorted(old | new):
+        if path not in new:
+            yield FileChange(path=path, what="deleted")
+        elif path not in old:
+            yield FileChange(path=path, what="created")
+        elif not _alike(before / path, now / path):
+            yield FileChange(path=path, what="changed")
+        elif _acl(before / path) != _acl(now / path):
+            yield FileChange(path=path, what="permissions")
+
+
+def _files(root: Path) -> set[str]:
+    """Everything below a folder, by its path from there; folders too, which have permissions and may be empty."""
+    return {
+        str((Path(place) / name).relative_to(root))
+        for place, folders, names in os.walk(root)
+        for name in (*folders, *names)
+    }
+
+
+def _alike(one: Path, other: Path) -> bool:
+    if one.is_dir() or other.is_dir():
+        return one.is_dir() and other.is_dir()
+    return filecmp.cmp(one, other, shallow=True)
+
+
+def _acl(path: Path) -> bytes:
+    """A file's Windows ACL as Samba keeps it (vfs_acl_xattr); empty when it has none."""
+    try:
+        return os.getxattr(path, _NTACL, follow_symlinks=False)
+    except OSError:
+        return b""
+
+
+def _setting_changes(before: Path, now: Path) -> Iterator[str]:
+    old, new = (path.read_text(encoding="utf-8", errors="replace").splitlines() for path in (before, now))
+    for line in difflib.unified_diff(old, new, lineterm="", n=0):
+        if not line.startswith(("---", "+++", "@@")):
+            yield line

@@ -1,0 +1,77 @@
+"""Which changes a domain controller makes by itself, so that those of people can be seen among them.
+
+Restoring a state that lacks these loses nothing: the server makes them again, or they were about that state alone.
+What is not recognised here counts as people's work.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from galaxy.server.config import ServerConfig
+
+# Written at every logon or so; the password attributes of the server's own account come with its monthly change.
+_LOGON = {"lastLogonTimestamp", "badPwdCount", "badPasswordTime", "lockoutTime", "logonCount"}
+_OWN_ACCOUNT = {
+    *(
+        "servicePrincipalName",
+        "dNSHostName",
+        "operatingSystem",
+        "operatingSystemVersion",
+        "name",
+        "whenChanged",
+    ),
+    *("unicodePwd", "ntPwdHistory", "lmPwdHistory", "supplementalCredentials", "pwdLastSet", "dBCSPwd"),
+    *("msDS-SupportedEncryptionTypes", "msDS-KeyVersionNumber"),
+}
+_OWN_DSA = {"msDS-Behavior-Version", "options", "msDS-ReplicationEpoch", "msDS-HasMasterNCs", "hasMasterNCs"}
+# Who computes a site's topology takes turns.
+_SITE = {"interSiteTopologyGenerator"}
+# The KCC's connections, RID blocks, keys that are made when first needed.
+_OWN_KINDS = {"rIDSet", "rIDManager", "nTDSConnection", "secret"}
+# What a DC registers of itself besides its name: `_ldap._tcp` and the like, `gc`, its GUID's alias, the zones' own
+# serial number, which counts every other change.
+_OWN_RECORD = re.compile(
+    r"DC=(@|gc|DomainDnsZones|ForestDnsZones|_[^,]*|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}),",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """One object that is not what it was. `attributes`: those changed; `links`: added and removed values by name.
+
+    `passing`: made and deleted again since. `dynamic`: a DNS name whose records its host refreshes. `when`: ISO 8601.
+    """
+
+    dn: str
+    kind: str
+    what: str
+    attributes: tuple[str, ...]
+    links: dict[str, tuple[int, int]]
+    passing: bool
+    dynamic: bool
+    when: str
+
+
+def by_machine(changed: Changed, config: ServerConfig) -> bool:
+    """Whether the server did that by itself, or will do it again."""
+    if changed.kind in _OWN_KINDS or changed.passing:
+        return True
+    dn, host = changed.dn.lower(), config.hostname.lower()
+    if changed.kind == "dnsNode":
+        return changed.dynamic or dn.startswith(f"dc={host},") or bool(_OWN_RECORD.match(changed.dn))
+    if changed.what != "changed" or changed.links:
+        return False
+    if changed.kind == "computer" and dn.startswith(f"cn={host},ou=domain controllers,"):
+        return _only(changed.attributes, _LOGON | _OWN_ACCOUNT)
+    if changed.kind == "nTDSDSA" and dn.startswith(f"cn=ntds settings,cn={host},"):
+        return _only(changed.attributes, _OWN_DSA)
+    if changed.kind == "nTDSSiteSettings":
+        return _only(changed.attributes, _SITE)
+    return _only(changed.attributes, _LOGON)
+
+
+def _only(attributes: Collection[str], known: Collection[str]) -> bool:
+    """Whether nothing else has changed; also when nothing has that replication would carry, as at a logon."""
+    return set(attributes) <= set(known)
