@@ -16,10 +16,13 @@ from galaxy.server.rootfs import image_of
 CELL = "target"
 
 
-def write_target(server: Server, folder: Path) -> Path:
+def write_target(
+    server: Server, folder: Path, *, account: str = "Administrator", password_file: Path | None = None
+) -> Path:
     """Write a target file for a running server; InputError when it is not running.
 
-    The password stays where it is: the file names the server's own password file.
+    The password stays where it is: the file names the server's own password file, unless another one is given for
+    another administrator's account.
     """
     config = server.config
     body = {
@@ -28,7 +31,8 @@ def write_target(server: Server, folder: Path) -> Path:
         "realm": config.realm,
         "domain": config.domain,
         "base_dn": config.base_dn,
-        "password_file": str(server.secrets / "admin-password"),
+        "admin_user": account,
+        "password_file": str(password_file or server.secrets / "admin-password"),
         "version": image_of(server).version,
         "shell": exec_argv(server, ()),
         "log_folder": str(server.log),

@@ -59,6 +59,13 @@ def mark_undone(server: Server, entry: UpgradeRecord, way: str, when: datetime) 
     _write(server, tuple(marked if known == entry else known for known in history(server)))
 
 
+def forget(server: Server, snapshot: str) -> None:
+    """Drop the upgrade with that snapshot: it was interrupted at its very end, and went back by itself."""
+    known = history(server)
+    if any(entry.snapshot == snapshot for entry in known):
+        _write(server, tuple(entry for entry in known if entry.snapshot != snapshot))
+
+
 def _file(server: Server) -> Path:
     return server.folder / "upgrades.jsonl"
 

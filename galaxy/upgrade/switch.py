@@ -10,6 +10,7 @@ point. While it is there without its command, no other command touches the serve
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +24,8 @@ from galaxy.image.catalogue import Catalogue
 from galaxy.image.mount import mounted_root
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, load
+from galaxy.upgrade.history import UpgradeRecord, forget
+from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import smoke
@@ -78,7 +81,7 @@ def switch(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings) 
     with ExitStack() as stack:
         if plan.running:
             stack.enter_context(hold(entry, server))
-        stack.enter_context(_returning(entry, server, record))
+        stack.enter_context(_returning(entry, server, record, plan.target.id))
         began = time.monotonic()
         stopped = lifecycle.stop_quickly(server, settings) if plan.running else 0.0
         kept = snapshot.complete(server, ahead)
@@ -115,13 +118,20 @@ def with_image(server: Server, image_id: str) -> Server:
 
 
 @contextmanager
-def _returning(entry: Entry, server: Server, record: SwitchRecord) -> Iterator[None]:
+def _returning(entry: Entry, server: Server, record: SwitchRecord, target: str) -> Iterator[None]:
     """The block is the switch: the way back is known before it, and forgotten at its end, the commit point."""
     with entry.until_done("switch", f"{server.store.root}:{server.name}"):
         _note(server, record)
         yield
+        remember(server, _upgraded(record, target))
         server.pending.unlink()
         sync_folder(server.folder)
+
+
+def _upgraded(record: SwitchRecord, target: str) -> UpgradeRecord:
+    return UpgradeRecord(
+        from_image=record.image_id, to_image=target, snapshot=record.snapshot, committed=datetime.now(UTC)
+    )
 
 
 def _note(server: Server, record: SwitchRecord) -> None:
@@ -140,6 +150,7 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{name}: going back to the version of before")
+    forget(server, record.snapshot)  # written just before the commit point
     _stop_all(server)  # it may have been told to stop already
     if record.touched:
         snapshot.swap_back(server, snapshot.find_snapshot(server, record.snapshot))

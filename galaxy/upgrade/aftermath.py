@@ -1,0 +1,37 @@
+"""After the commit point: the smoke tier of the checks on the server itself, while clients are at work."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.host.progress import say, step
+from galaxy.server.config import Server
+from galaxy.upgrade.tier import TierResult, password_is_good, run_tier
+
+
+class Aftermath(BaseModel):
+    """What the checks say of the server after its upgrade; `checks` is None when they could not be run, and `why`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checks: TierResult | None
+    why: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was found wrong."""
+        return self.checks is None or not self.checks.troubles
+
+
+def look_after(server: Server) -> Aftermath:
+    """Run the smoke tier on a running server, if its administrator's password is the one from its creation."""
+    if not password_is_good(server):
+        why = (
+            f"the administrator's password is not the one in {server.secrets / 'admin-password'} any more; with the "
+            "present one in that file: galaxy verify --server " + server.name
+        )
+        say(f"{server.name}: the smoke tier was not run: {why}")
+        return Aftermath(checks=None, why=why)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    with step(f"checking {server.name} with clients at work"):
+        return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))

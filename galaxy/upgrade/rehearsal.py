@@ -1,0 +1,197 @@
+"""The rehearsal: the new version starts on a copy of the live state, in a network of its own, and must do well there.
+
+The server goes on serving. The copy has its name and address, so nothing but its surroundings is different; nobody
+outside reaches it, and it reaches nobody. What it leaves on success is a report; after a failure also its logs.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.host import netns
+from galaxy.host.errors import GalaxyError, ServerError
+from galaxy.host.files import write_atomic
+from galaxy.host.journal import Entry
+from galaxy.host.progress import step
+from galaxy.host.settings import Settings
+from galaxy.image.catalogue import Catalogue
+from galaxy.image.mount import mounted_root
+from galaxy.server import lifecycle
+from galaxy.server.config import NamespaceNetwork, Server
+from galaxy.server.snapshot import clone
+from galaxy.upgrade.compare import Comparison, compare
+from galaxy.upgrade.dbcheck import dbcheck
+from galaxy.upgrade.dump import dump
+from galaxy.upgrade.expected import load_rules
+from galaxy.upgrade.plan import UpgradePlan
+from galaxy.upgrade.smoke import smoke
+from galaxy.upgrade.stagehand import temporary_administrator
+from galaxy.upgrade.tier import TierResult, run_tier
+
+_SHOWN = 5
+
+
+class Rehearsal(BaseModel):
+    """What the rehearsal found and measured: seconds, except for `pause_ms`, how long writers waited for the copy.
+
+    `objects`, `files` and `values` were compared, `expected` of them differ as the list of expected changes says.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seconds: float
+    pause_ms: float
+    ready: float
+    objects: int
+    files: int
+    values: int
+    expected: int
+    dbcheck_errors: int
+    checks: TierResult
+
+
+def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings) -> Rehearsal:
+    """Do on a copy what the upgrade will do, and look at it closely.
+
+    ServerError says what would have gone wrong; then the logs and results are in `evidence_of(server)`, and the
+    server was not touched.
+    """
+    began = time.monotonic()
+    evidence = evidence_of(server)
+    shutil.rmtree(evidence, ignore_errors=True)
+    with (
+        step(f"rehearsing {plan.target.ref} on a copy of {server.name}"),
+        _stage(entry, server) as (copy, pause),
+    ):
+        try:
+            before = dump(copy, entry)
+            new = _on_image(copy, plan.target.id)
+            ready = _first_start(new, settings)
+            comparison = compare(before, dump(new, entry), load_rules())
+            _require_kept(server, comparison)
+            errors = _require_sound(entry, server, new)
+            checks = _check(new, evidence, settings)
+        except GalaxyError:
+            _keep(copy, evidence)
+            raise
+        return Rehearsal(
+            seconds=time.monotonic() - began,
+            pause_ms=pause * 1000,
+            ready=ready,
+            objects=comparison.objects,
+            files=comparison.files,
+            values=comparison.values,
+            expected=len(comparison.expected),
+            dbcheck_errors=errors,
+            checks=checks,
+        )
+
+
+def evidence_of(server: Server) -> Path:
+    """Where the last rehearsal's report is, and its logs when it failed."""
+    return server.folder / "rehearsal"
+
+
+@contextmanager
+def _stage(entry: Entry, server: Server) -> Iterator[tuple[Server, float]]:
+    """A copy of the server in a network of its own, for the block; and the seconds that its writers waited."""
+    home = server.folder / "rehearsal-copy"
+    with entry.temporarily("tree", home), _network(entry, server) as network:
+        copied = clone(entry, server, home, network)
+        yield copied.server, copied.held
+
+
+@contextmanager
+def _network(entry: Entry, server: Server) -> Iterator[NamespaceNetwork]:
+    """A network namespace with nothing in it but the server's address."""
+    name = f"{server.container}-rehearsal"
+    with entry.temporarily("netns", name):
+        path = netns.add_namespace(name)
+        netns.add_bridge("lan0", name)
+        netns.add_address("lan0", server.config.address, 24, name)
+        yield NamespaceNetwork(path=path)
+
+
+def _on_image(copy: Server, image_id: str) -> Server:
+    image = next(one for one in Catalogue(store=copy.store).images() if one.id == image_id)
+    mounted_root(copy.store, image)
+    moved = replace(copy, config=copy.config.model_copy(update={"image_id": image_id}))
+    moved.write()
+    return moved
+
+
+def _first_start(new: Server, settings: Settings) -> float:
+    """The new version meets the databases for the first time; seconds until all services answered."""
+    ready = lifecycle.start(new, settings)
+    try:
+        smoke(new)
+    finally:
+        lifecycle.stop(new, settings)
+    return ready.all
+
+
+def _require_kept(server: Server, comparison: Comparison) -> None:
+    """ServerError when the new version has lost or changed something that nobody expects it to."""
+    if not comparison.unexpected:
+        return
+    shown = "; ".join(f"{one.name}: {one.words}" for one in comparison.unexpected[:_SHOWN])
+    more = len(comparison.unexpected) - _SHOWN
+    evidence = evidence_of(server)
+    evidence.mkdir(mode=0o700, exist_ok=True)
+    lines = "".join(f"{one.area} {one.name}: {one.words}\n" for one in comparison.unexpected)
+    write_atomic(evidence / "differences.txt", lines, 0o600)
+    raise ServerError(
+        f"the rehearsal changed data: {shown}{f'; and {more} more' if more > 0 else ''}",
+        f"{server.name} was not touched. All of it is in {evidence / 'differences.txt'}",
+    )
+
+
+def _require_sound(entry: Entry, server: Server, new: Server) -> int:
+    """How many errors dbcheck finds in the copy; ServerError when the old version did not find as many."""
+    found = dbcheck(new)
+    if not found:
+        return 0
+    with _stage_again(entry, server) as old:
+        before = dbcheck(old)
+    if found > before:
+        raise ServerError(
+            f"the rehearsal left {found} errors that dbcheck finds, before it there were {before}",
+            f"{server.name} was not touched; the copy's logs are in {evidence_of(server)}",
+        )
+    return found
+
+
+@contextmanager
+def _stage_again(entry: Entry, server: Server) -> Iterator[Server]:
+    """A second copy, for the old version."""
+    home = server.folder / "rehearsal-before"
+    with entry.temporarily("tree", home):
+        yield clone(entry, server, home, server.config.network).server
+
+
+def _check(new: Server, evidence: Path, settings: Settings) -> TierResult:
+    """The smoke tier by real clients; ServerError names the first checks that fail."""
+    lifecycle.start(new, settings)
+    try:
+        with temporary_administrator(new) as (account, password_file):
+            result = run_tier(new, evidence, account=account, password_file=password_file)
+    finally:
+        lifecycle.stop(new, settings)
+    if result.troubles:
+        raise ServerError(
+            f"the rehearsal fails {len(result.troubles)} checks: {'; '.join(result.troubles[:_SHOWN])}",
+            f"The server was not touched. Details are in {evidence}",
+        )
+    return result
+
+
+def _keep(copy: Server, evidence: Path) -> None:
+    """Keep the copy's logs for people; its databases go."""
+    if copy.log.is_dir():
+        shutil.copytree(copy.log, evidence / "log", symlinks=True, dirs_exist_ok=True)
+        evidence.chmod(0o700)

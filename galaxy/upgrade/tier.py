@@ -1,0 +1,89 @@
+"""The smoke tier of the checks on one server, from inside galaxy: the same run as `galaxy verify --server`."""
+
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.gate.finish import finish
+from galaxy.gate.launch import Probe, run_target
+from galaxy.gate.policy import load_policy
+from galaxy.gate.probe import describe, write_target
+from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
+from galaxy.host.netns import inside_network
+from galaxy.server.config import Server
+from galaxy.server.network import namespace_of
+
+_TIER = "smoke"
+_PATIENCE = 10.0
+
+
+class TierResult(BaseModel):
+    """How many checks passed, and what each other one says; `folder` has the run's details."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    passed: int
+    troubles: tuple[str, ...]
+    folder: Path
+
+
+def run_tier(
+    server: Server, folder: Path, *, account: str = "Administrator", password_file: Path | None = None
+) -> TierResult:
+    """Run the smoke tier against a running server, by an administrator of its domain; results go to `folder`.
+
+    The clients run in the server's own network, where nothing else reaches a copy.
+    """
+    folder.mkdir(parents=True, mode=0o700)
+    target = write_target(server, folder, account=account, password_file=password_file)
+    describe(folder, server.name, "")
+    path = namespace_of(server)
+    with ExitStack() as stack:
+        if path is not None:
+            stack.enter_context(inside_network(path))
+        run_target(server.store, folder, Probe(file=target, tier=_TIER), lambda _line: None)
+    finish(folder, load_policy(), seconds=0.0)
+    items = read_results(folder / RESULTS_FILE)
+    bad = [item for item in items if item.outcome in {Outcome.FAILED, Outcome.BLOCKED}]
+    return TierResult(
+        passed=sum(item.outcome is Outcome.PASSED for item in items),
+        troubles=tuple(f"{item.id}: {item.message.partition(chr(10))[0] or item.outcome}" for item in bad),
+        folder=folder,
+    )
+
+
+def password_is_good(server: Server) -> bool:
+    """Whether the administrator's password that was made with the server still is it: one bind over TLS.
+
+    One wrong try is far below any lockout threshold; an administrator who has changed the password is the usual case.
+    """
+    from ldap3 import NONE, Connection, Tls  # noqa: PLC0415 - 0.2 s
+    from ldap3 import Server as Host  # noqa: PLC0415
+    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415
+
+    file = server.secrets / "admin-password"
+    if not file.exists():
+        return False
+    path = namespace_of(server)
+    try:
+        with ExitStack() as stack:
+            if path is not None:
+                stack.enter_context(inside_network(path))
+            tls = Tls(validate=ssl.CERT_NONE)  # the server's own certificate is of its own making
+            host = Host(
+                server.config.address,
+                port=636,
+                use_ssl=True,
+                tls=tls,
+                get_info=NONE,
+                connect_timeout=_PATIENCE,
+            )
+            word = file.read_text(encoding="utf-8").rstrip("\n")
+            session = Connection(
+                host, f"Administrator@{server.config.realm}", word, receive_timeout=_PATIENCE
+            )
+            return bool(session.bind())
+    except LDAPException:
+        return False

@@ -1,0 +1,58 @@
+"""The Upgrade walk: a server moves to another version, or nothing has happened."""
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.host.journal import journal
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.server import lifecycle
+from galaxy.server.config import load
+from galaxy.server.snapshot import prune
+from galaxy.upgrade.aftermath import Aftermath, look_after
+from galaxy.upgrade.plan import UpgradePlan, UpgradeRequest
+from galaxy.upgrade.preflight import preflight
+from galaxy.upgrade.rehearsal import Rehearsal, rehearse
+from galaxy.upgrade.switch import Switched, switch
+
+
+class UpgradeReport(BaseModel):
+    """What an upgrade did and measured; `after` is None for a server that was stopped and stays so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: str
+    source: str
+    target: str
+    rehearsal: Rehearsal | None
+    switch: Switched
+    after: Aftermath | None
+
+
+def upgrade(store: Store, settings: Settings, request: UpgradeRequest) -> UpgradeReport:
+    """Move a server to another image: rehearse on a copy, switch, commit, look once more.
+
+    Raises what preflight, the rehearsal or the switch found; then the old version runs as before. After the commit
+    point nothing goes back by itself: `after` says what the smoke tier thinks of the new version.
+    """
+    server = load(store, request.name)
+    with lifecycle.held(server):
+        plan = preflight(server, request)
+        with journal(store, "upgrade", server.name) as entry:
+            rehearsal = rehearse(entry, server, plan, settings) if plan.rehearsal else None
+            switched = switch(entry, server, plan, settings)
+        moved = load(store, request.name)
+        after = look_after(moved) if plan.running else None
+        prune(moved, settings.snapshots.keep, settings.snapshots.days)
+    return UpgradeReport(
+        server=plan.server,
+        source=plan.source.ref,
+        target=plan.target.ref,
+        rehearsal=rehearsal,
+        switch=switched,
+        after=after,
+    )
+
+
+def planned(store: Store, request: UpgradeRequest) -> UpgradePlan:
+    """What `upgrade` would do, or why it would not; writes nothing."""
+    return preflight(load(store, request.name), request)
