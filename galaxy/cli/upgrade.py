@@ -71,7 +71,8 @@ def _show(report: UpgradeReport) -> None:
         seen = report.rehearsal
         print(
             f"rehearsed in {seen.seconds:.0f} s: {seen.objects} objects and {seen.files} files kept "
-            f"({seen.expected} expected changes), {seen.checks.passed} checks passed; writers waited {seen.pause_ms:.0f} ms"
+            f"({seen.expected} expected changes), {seen.checks.passed} checks passed; "
+            f"writers waited {seen.pause_ms:.0f} ms"
         )
     switched = report.switch
     print(f"{report.server}: {report.source} -> {report.target}")
