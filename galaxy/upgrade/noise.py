@@ -5,7 +5,7 @@ What is not recognised here counts as people's work.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Set
 from dataclasses import dataclass
 
 from galaxy.server.config import ServerConfig
@@ -63,15 +63,13 @@ def by_machine(changed: Changed, config: ServerConfig) -> bool:
         return changed.dynamic or dn.startswith(f"dc={host},") or bool(_OWN_RECORD.match(changed.dn))
     if changed.what != "changed" or changed.links:
         return False
-    if changed.kind == "computer" and dn.startswith(f"cn={host},ou=domain controllers,"):
-        return _only(changed.attributes, _LOGON | _OWN_ACCOUNT)
-    if changed.kind == "nTDSDSA" and dn.startswith(f"cn=ntds settings,cn={host},"):
-        return _only(changed.attributes, _OWN_DSA)
-    if changed.kind == "nTDSSiteSettings":
-        return _only(changed.attributes, _SITE)
-    return _only(changed.attributes, _LOGON)
+    return set(changed.attributes) <= _by_itself(changed.kind, dn, host)
 
 
-def _only(attributes: Collection[str], known: Collection[str]) -> bool:
-    """Whether nothing else has changed; also when nothing has that replication would carry, as at a logon."""
-    return set(attributes) <= set(known)
+def _by_itself(kind: str, dn: str, host: str) -> Set[str]:
+    """What a DC called `host` writes into an object without being asked."""
+    if kind == "computer" and dn.startswith(f"cn={host},ou=domain controllers,"):
+        return _LOGON | _OWN_ACCOUNT
+    if kind == "nTDSDSA" and dn.startswith(f"cn=ntds settings,cn={host},"):
+        return _OWN_DSA
+    return _SITE if kind == "nTDSSiteSettings" else _LOGON

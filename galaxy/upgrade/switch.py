@@ -8,7 +8,7 @@ point. While it is there without its command, no other command touches the serve
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,24 +62,36 @@ class Switched(BaseModel):
     away: float = 0.0
 
 
-def switch(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings) -> Switched:
+def switch(
+    entry: Entry,
+    server: Server,
+    plan: UpgradePlan,
+    settings: Settings,
+    *,
+    convert: Callable[[Server], None] = lambda _server: None,
+    start: bool | None = None,
+    sound: bool = True,
+) -> Switched:
     """Move a server to the plan's image. The caller holds the server's lock.
 
     Returns after the commit point. Whatever fails before it (or interrupts) ends with the old version, the old state,
-    running and checked if it ran before; then the error is raised.
+    running and checked if it ran before; then the error is raised. A rollback is a switch that has to `convert` the
+    stopped server's state first; it may `start` what was stopped, and doesn't insist on starting again what was not
+    `sound` when it began.
     """
+    start = plan.running if start is None else start
     warm(server.store, plan.target.id)
     ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
     record = SwitchRecord(
         image_id=plan.source.id,
         snapshot=ahead.id,
-        running=plan.running,
+        running=plan.running and sound,
         touched=False,
         ready_timeout=settings.ready_timeout,
         stop_timeout=settings.stop_timeout,
     )
     with ExitStack() as stack:
-        if plan.running:
+        if start:
             stack.enter_context(hold(entry, server))
         stack.enter_context(_returning(entry, server, record, plan.target.id))
         began = time.monotonic()
@@ -87,16 +99,17 @@ def switch(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings) 
         kept = snapshot.complete(server, ahead)
         snapshotted = time.monotonic() - began - stopped
         _note(server, record.model_copy(update={"touched": True}))
+        convert(server)
         moved = with_image(server, plan.target.id)
-        started = lifecycle.start_held(moved, settings).all if plan.running else 0.0
-        probed = max(smoke(moved).values()) if plan.running else 0.0
+        started = lifecycle.start_held(moved, settings).all if start else 0.0
+        probed = max(smoke(moved).values()) if start else 0.0
     return Switched(
         snapshot=kept.id,
         stopped=stopped,
         snapshotted=snapshotted,
         started=started,
         probed=probed,
-        away=time.monotonic() - began if plan.running else 0.0,
+        away=time.monotonic() - began if start else 0.0,
     )
 
 
