@@ -5,7 +5,7 @@ What is not recognised here counts as people's work.
 """
 
 import re
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from galaxy.server.config import ServerConfig
@@ -66,7 +66,7 @@ def by_machine(changed: Changed, config: ServerConfig) -> bool:
     return set(changed.attributes) <= _by_itself(changed.kind, dn, host)
 
 
-def _by_itself(kind: str, dn: str, host: str) -> Set[str]:
+def _by_itself(kind: str, dn: str, host: str) -> AbstractSet[str]:
     """What a DC called `host` writes into an object without being asked."""
     if kind == "computer" and dn.startswith(f"cn={host},ou=domain controllers,"):
         return _LOGON | _OWN_ACCOUNT
