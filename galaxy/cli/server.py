@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
 from galaxy.server.config import HostNetwork, PrivateNetwork, Server, load, servers, unreadable
 
+if TYPE_CHECKING:
+    from galaxy.image.catalogue import Image
+
 Name = Annotated[str, typer.Argument(help="The server's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -24,47 +27,71 @@ class NetworkKind(StrEnum):
     HOST = "host"
     PRIVATE = "private"
 
+    def value_of(self) -> HostNetwork | PrivateNetwork:
+        """The network as a server's configuration has it."""
+        return HostNetwork() if self is NetworkKind.HOST else PrivateNetwork()
+
+
+# What making a server and joining one take alike.
+NewName = Annotated[str, typer.Argument(help="What commands will call the server: dc1.")]
+ImageRef = Annotated[str, typer.Option(help="A version, version+packages, or an id's beginning.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="The IPv4 address to answer on: one of the host's (by default its only one), or with --network "
+        "private one of a /24 that the host does not reach otherwise (by default the next of 10.213.0.0/24)."
+    ),
+]
+InNetwork = Annotated[
+    NetworkKind, typer.Option(help="The host's network, or a private one that the host can reach.")
+]
+HostName = Annotated[str | None, typer.Option(help="The DC's host name; by default the server's name.")]
+Forwarders = Annotated[
+    list[str] | None, typer.Option(help="A name server for what is not in the domain; can be repeated.")
+]
+Uncertified = Annotated[
+    bool, typer.Option("--allow-uncertified", help="Take an image without a valid certificate.")
+]
+
+
+def chosen_image(store: Store, ref: str, network: NetworkKind, *, allow_uncertified: bool) -> "Image":
+    """The image for a new server; PolicyError when the host's network would get one without a certificate."""
+    from galaxy.image.catalogue import Catalogue  # noqa: PLC0415 - other commands need not load images
+
+    chosen = Catalogue(store=store).resolve(ref)
+    if network is NetworkKind.HOST and not allow_uncertified:
+        from galaxy.gate.certificate import require_certificate  # noqa: PLC0415
+        from galaxy.gate.policy import load_policy  # noqa: PLC0415
+
+        require_certificate(store, chosen, load_policy(), waivable=True)
+    return chosen
+
 
 def create(  # noqa: PLR0917 - typer hands over every option by name
-    name: Annotated[str, typer.Argument(help="What commands will call the server: dc1.")],
-    image: Annotated[str, typer.Option(help="A version, version+packages, or an id's beginning.")],
+    name: NewName,
+    image: ImageRef,
     realm: Annotated[str, typer.Option(help="The domain's DNS name: AD.EXAMPLE.ORG.")],
     domain: Annotated[
         str | None, typer.Option(help="NetBIOS name; by default the realm's first label.")
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="The IPv4 address to answer on: one of the host's (by default its only one), or with --network "
-            "private one of a /24 that the host does not reach otherwise (by default the next of 10.213.0.0/24)."
-        ),
-    ] = None,
-    network: Annotated[
-        NetworkKind, typer.Option(help="The host's network, or a private one that the host can reach.")
-    ] = NetworkKind.HOST,
-    hostname: Annotated[
-        str | None, typer.Option(help="The DC's host name; by default the server's name.")
-    ] = None,
+    address: Address = None,
+    network: InNetwork = NetworkKind.HOST,
+    hostname: HostName = None,
     admin_password_file: Annotated[
         Path | None, typer.Option(help="The administrator's password; made at random if not given.")
     ] = None,
-    dns_forwarder: Annotated[
-        list[str] | None, typer.Option(help="A name server for what is not in the domain; can be repeated.")
-    ] = None,
-    allow_uncertified: Annotated[
-        bool, typer.Option("--allow-uncertified", help="Take an image without a valid certificate.")
-    ] = False,
+    dns_forwarder: Forwarders = None,
+    allow_uncertified: Uncertified = False,
 ) -> None:
     """Create a domain controller with a new domain. It is not started.
 
     On the host's network only an image with a valid certificate is taken.
     """
-    from galaxy.image.catalogue import Catalogue  # noqa: PLC0415 - other commands need not load images
-    from galaxy.server.create import CreateRequest  # noqa: PLC0415
+    from galaxy.server.create import CreateRequest  # noqa: PLC0415 - other commands need not load it
     from galaxy.server.create import create as create_server  # noqa: PLC0415
 
     store = ready_store("Creating a server")
-    chosen = Catalogue(store=store).resolve(image)
+    chosen = chosen_image(store, image, network, allow_uncertified=allow_uncertified)
     request = CreateRequest(
         name=name,
         image=chosen.id,
@@ -72,15 +99,10 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
         domain=domain,
         hostname=hostname,
         address=address,
-        network=HostNetwork() if network is NetworkKind.HOST else PrivateNetwork(),
+        network=network.value_of(),
         dns_forwarders=tuple(dns_forwarder) if dns_forwarder else None,
         password=read_password(admin_password_file) if admin_password_file else None,
     )
-    if network is NetworkKind.HOST and not allow_uncertified:
-        from galaxy.gate.certificate import require_certificate  # noqa: PLC0415
-        from galaxy.gate.policy import load_policy  # noqa: PLC0415
-
-        require_certificate(store, chosen, load_policy())
     server = create_server(store, load_settings(), request)
     config = server.config
     print(

@@ -52,6 +52,7 @@ class Settings(BaseModel):
     apt: AptSettings = AptSettings()
     tarball: TarballSettings = TarballSettings()
     provision_timeout: float = Field(default=300.0, gt=0, description="seconds that making a domain may take")
+    join_timeout: float = Field(default=3600.0, gt=0, description="seconds that joining a domain may take")
     ready_timeout: float = Field(default=60.0, gt=0, description="seconds that a server may take to answer")
     stop_timeout: float = Field(default=30.0, gt=0, description="seconds that a server may take to stop")
 

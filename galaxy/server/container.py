@@ -55,9 +55,12 @@ def sandbox(
     )
 
 
-def write_bundle(server: Server, box: Sandbox) -> Path:
-    """Write the bundle and the files of the server's /etc; returns the bundle's folder."""
-    for name, text in host_files(server.config).items():
+def write_bundle(server: Server, box: Sandbox, asks: str | None = None) -> Path:
+    """Write the bundle and the files of the server's /etc; returns the bundle's folder.
+
+    `asks` is the DC that is asked for names and tickets when the server cannot ask itself.
+    """
+    for name, text in host_files(server.config, asks).items():
         server.etc_host.mkdir(exist_ok=True, mode=0o755)
         (server.etc_host / name).write_text(text, encoding="utf-8")
     write_atomic(server.bundle / "config.json", json.dumps(oci_config(box), indent=1))

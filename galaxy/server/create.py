@@ -88,16 +88,24 @@ def make(
     entry: Entry, server: Server, password: str | None, settings: Settings, *, template_ok: bool = False
 ) -> None:
     """Fill the server's folder; server.toml comes last and makes it a server."""
-    entry.on_failure("tree", server.folder)
-    entry.on_failure("container", handle(server))
-    delete(server)  # a killed creation's: its folder is gone, its container may not be
-    _make_folders(server)
+    begin(entry, server)
     fill = partial(_fill, settings)
     if template_ok:
         from_template(server, password, fill)
     else:
         fill(server, password)
     server.write()
+
+
+def begin(entry: Entry, server: Server) -> None:
+    """Make the server's empty folders; they go again, and its container, if the command fails."""
+    entry.on_failure("tree", server.folder)
+    entry.on_failure("container", handle(server))
+    delete(server)  # a killed creation's: its folder is gone, its container may not be
+    server.folder.mkdir(mode=0o700, parents=True)
+    for folder in (server.etc, server.state, server.cache, server.log, server.etc_host, server.bundle):
+        folder.mkdir(mode=0o755)
+    server.secrets.mkdir(mode=0o700)
 
 
 def _fill(settings: Settings, server: Server, password: str | None) -> None:
@@ -154,10 +162,3 @@ def _forwarders(request: CreateRequest, address: str) -> tuple[str, ...]:
         return tuple(names.ipv4(item, "DNS forwarder") for item in request.dns_forwarders)
     # Nothing routes a private network to the host's name servers unless the administrator makes it so.
     return forwarders(address) if isinstance(request.network, HostNetwork) else ()
-
-
-def _make_folders(server: Server) -> None:
-    server.folder.mkdir(mode=0o700, parents=True)
-    for folder in (server.etc, server.state, server.cache, server.log, server.etc_host, server.bundle):
-        folder.mkdir(mode=0o755)
-    server.secrets.mkdir(mode=0o700)

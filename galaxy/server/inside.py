@@ -6,12 +6,16 @@ from galaxy.server.config import HostNetwork, ServerConfig
 _DNS_UPDATE = "/usr/sbin/samba_dnsupdate --use-samba-tool"
 
 
-def smb_conf(config: ServerConfig) -> str:
-    """smb.conf as a new server gets it; from then on it is the administrator's."""
+def smb_conf(config: ServerConfig, level: str = "") -> str:
+    """smb.conf as a new server gets it; from then on it is the administrator's.
+
+    `level` is the functional level that it claims, if Samba's default is too low for its domain.
+    """
     # On the host's network lo belongs to everybody; in a network of its own the tools inside may use it.
     shared = isinstance(config.network, HostNetwork)
     interfaces = config.address if shared else f"lo {config.address}"
     forwarders = f"\tdns forwarder = {' '.join(config.dns_forwarders)}\n" if config.dns_forwarders else ""
+    claimed = f"\tad dc functional level = {level}\n" if level else ""
     return f"""[global]
 \tnetbios name = {config.hostname.upper()}
 \trealm = {config.realm}
@@ -20,7 +24,7 @@ def smb_conf(config: ServerConfig) -> str:
 \tidmap_ldb:use rfc2307 = yes
 \tinterfaces = {interfaces}
 \tbind interfaces only = yes
-{forwarders}\tdns update command = {_DNS_UPDATE}
+{forwarders}{claimed}\tdns update command = {_DNS_UPDATE}
 
 [sysvol]
 \tpath = /var/lib/samba/sysvol
@@ -32,17 +36,21 @@ def smb_conf(config: ServerConfig) -> str:
 """
 
 
-def host_files(config: ServerConfig) -> dict[str, str]:
-    """resolv.conf, krb5.conf, hosts and hostname. The server asks itself, which is what dynamic DNS needs."""
+def host_files(config: ServerConfig, asks: str | None = None) -> dict[str, str]:
+    """resolv.conf, krb5.conf, hosts and hostname.
+
+    The server asks itself, which is what dynamic DNS needs, unless it `asks` another DC because it joins its domain.
+    """
+    asked = asks or config.address
     return {
-        "resolv.conf": f"search {config.dns_domain}\nnameserver {config.address}\n",
-        "krb5.conf": _krb5_conf(config),
+        "resolv.conf": f"search {config.dns_domain}\nnameserver {asked}\n",
+        "krb5.conf": _krb5_conf(config, asked),
         "hosts": f"127.0.0.1 localhost\n::1 localhost\n{config.address} {config.fqdn} {config.hostname}\n",
         "hostname": f"{config.hostname}\n",
     }
 
 
-def _krb5_conf(config: ServerConfig) -> str:
+def _krb5_conf(config: ServerConfig, kdc: str) -> str:
     return f"""[libdefaults]
 \tdefault_realm = {config.realm}
 \tdns_lookup_realm = false
@@ -50,7 +58,7 @@ def _krb5_conf(config: ServerConfig) -> str:
 
 [realms]
 \t{config.realm} = {{
-\t\tkdc = {config.address}
+\t\tkdc = {kdc}
 \t\tdefault_domain = {config.dns_domain}
 \t}}
 

@@ -75,11 +75,16 @@ def _words(server: Server) -> list[str]:
     ]
 
 
-def _refusal(server: Server, done: Completed) -> InputError | ServerError:
+def why_failed(done: Completed) -> str:
+    """The reason that samba-tool gives, without its dressing."""
     lines = [line.strip() for line in done.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
     last = (errors or lines or [f"samba-tool ended with {done.returncode}"])[-1]
-    reason = _NOISE.sub("", runtime_words(last))
+    return _NOISE.sub("", runtime_words(last))
+
+
+def _refusal(server: Server, done: Completed) -> InputError | ServerError:
+    reason = why_failed(done)
     if "password" in reason.lower():
         return InputError(
             f"the domain refuses the administrator password: {reason}",

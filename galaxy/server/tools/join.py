@@ -1,0 +1,189 @@
+"""Runs inside a server's sandbox, under its image's own Samba: `check`, `join` or `leave` a domain.
+
+Argument 1 is what to do; the values, the password among them, come as JSON on standard input. Ends with 0, or with 1
+and a last line of JSON {"kind": ..., "why": ...} on standard output.
+"""
+
+import contextlib
+import json
+import os
+import sys
+
+from samba.auth import system_session
+from samba.credentials import SMB_SIGNING_REQUIRED, Credentials
+from samba.param import LoadParm
+from samba.samdb import SamDB
+
+SYSVOL = "/var/lib/samba/sysvol"
+
+
+class RefusedError(Exception):
+    """`kind` is for the host's side, `why` for people."""
+
+    def __init__(self, kind, why):
+        super().__init__(why)
+        self.kind = kind
+        self.why = why
+
+
+def loaded():
+    lp = LoadParm()
+    lp.load_default()
+    return lp
+
+
+def credentials(lp, told):
+    creds = Credentials()
+    creds.guess(lp)
+    creds.parse_string(told["user"])
+    creds.set_password(told["password"])
+    return creds
+
+
+def remote(lp, told):
+    """The directory of the DC that is asked."""
+    try:
+        return SamDB(
+            url="ldap://" + told["dc"],
+            session_info=system_session(),
+            credentials=credentials(lp, told),
+            lp=lp,
+        )
+    except Exception as error:
+        why = str(error.args[-1]) if error.args else str(error)
+        refused = (
+            "LOGON_FAILURE",
+            "NO_SUCH_USER",
+            "WRONG_PASSWORD",
+            "ACCOUNT_",
+            "PASSWORD_",
+            "data 52e",
+            "NT_STATUS_NOT_FOUND",
+        )
+        raise RefusedError("logon" if any(word in why for word in refused) else "unreachable", why) from None
+
+
+def check(told):
+    """The credentials are good for a logon, and nothing in the domain has the new DC's name."""
+    samdb = remote(loaded(), told)
+    account = "(|(sAMAccountName=%s$)(dNSHostName=%s.%s))" % (told["host"], told["host"], told["realm"])
+    server = "(&(objectClass=server)(cn=%s))" % told["host"]
+    for base, wanted in ((samdb.get_default_basedn(), account), (samdb.get_config_basedn(), server)):
+        for found in samdb.search(base=base, expression=wanted, attrs=["dn"]):
+            raise RefusedError("taken", str(found.dn))
+    if told["site"]:
+        sites = "CN=Sites,%s" % samdb.get_config_basedn()
+        known = [
+            str(site["cn"])
+            for site in samdb.search(base=sites, expression="(objectClass=site)", attrs=["cn"])
+        ]
+        if told["site"].lower() not in [name.lower() for name in known]:
+            raise RefusedError("site", ", ".join(sorted(known)))
+
+
+def join(told):
+    """Samba's own join, then the files of SYSVOL, which Samba does not replicate."""
+    samba_tool(told)
+    copy_sysvol(told)
+
+
+def samba_tool(told):
+    """`samba-tool domain join`, with the password in this process's memory alone."""
+    from samba.netcmd import main
+
+    words = ["domain", "join", told["realm"], "DC", "--server=" + told["dc"], "--dns-backend=SAMBA_INTERNAL"]
+    words += ["--username=" + told["user"], "--password=" + told["password"]]
+    words += ["--site=" + told["site"]] if told["site"] else []
+    # samba_tool() came with 4.19; before it, the command object is all there is.
+    if hasattr(main, "samba_tool"):
+        code = main.samba_tool(*words)
+    else:
+        command = main.cmd_sambatool()
+        try:
+            code = command._run("samba-tool", *words)  # noqa: SLF001 - as samba-tool itself did
+        except SystemExit as error:
+            code = error.code
+        except Exception as error:
+            command.show_command_error(error)
+            code = 1
+    if code:
+        raise RefusedError("join", "")
+
+
+def copy_sysvol(told):
+    """The other DC's sysvol with its NTACLs; they are stored anew, so that they hold for this DC's own ids."""
+    from samba import ntacls
+    from samba.dcerpc import security
+    from samba.samba3 import libsmb_samba_internal as libsmb
+    from samba.samba3 import param as s3param
+
+    lp = loaded()
+    s3_lp = s3param.get_context()
+    s3_lp.load(lp.configfile)
+    creds = credentials(lp, told)
+    creds.set_smb_signing(SMB_SIGNING_REQUIRED)
+    try:
+        samdb = SamDB(url=lp.samdb_url(), session_info=system_session(), lp=lp)
+        sid = security.dom_sid(samdb.get_domain_sid())
+        theirs = ntacls.SMBHelper(libsmb.Conn(told["dc"], "sysvol", lp=s3_lp, creds=creds), sid)
+        copy_folder(theirs, ntacls.NtaclsHelper("sysvol", lp.configfile, sid), "", SYSVOL)
+    except Exception as error:
+        raise RefusedError("sysvol", "%s: %s" % (type(error).__name__, error)) from None
+
+
+def copy_folder(theirs, ours, source, target):
+    """A folder with all below it; made by smbd's own functions, as a client's would be."""
+    from samba.auth_util import system_session_unix
+    from samba.samba3 import smbd
+
+    session = system_session_unix()
+    ours.setntacl(target, theirs.get_acl(source, as_sddl=True), session)
+    for entry in theirs.list(source):
+        there, here = theirs.join(source, entry["name"]), os.path.join(target, entry["name"])
+        if theirs.is_dir(entry["attrib"]):
+            if not os.path.isdir(here):
+                smbd.mkdir(here, session, "sysvol")
+            copy_folder(theirs, ours, there, here)
+        else:
+            if not os.path.isfile(here):
+                smbd.create_file(here, session, "sysvol")
+            with open(here, "wb") as sink:
+                sink.write(theirs.loadfile(there))
+            ours.setntacl(here, theirs.get_acl(there, as_sddl=True), session)
+
+
+def leave(told):
+    """Take a join that was broken off out of the domain: whatever of it is there."""
+    import logging
+
+    from samba.join import DCJoinContext
+    from samba.remove_dc import DemoteException, remove_dc
+
+    lp = loaded()
+    samdb = remote(lp, told)
+    logger = logging.getLogger("leave")
+    with contextlib.suppress(DemoteException):  # it has no NTDS settings, or not yet: an account at most
+        remove_dc(samdb, logger, told["host"].upper())
+    context = DCJoinContext(
+        logger=logger, server=told["dc"], creds=credentials(lp, told), lp=lp, netbios_name=told["host"].upper(),
+        dns_backend="SAMBA_INTERNAL",
+    )  # fmt: skip
+    context.cleanup_old_join(force=True)
+    left = samdb.search(
+        base=samdb.get_default_basedn(), expression="(sAMAccountName=%s$)" % told["host"], attrs=["dn"]
+    )
+    if len(left):
+        raise RefusedError("left", str(left[0].dn))
+
+
+def main():
+    told = json.load(sys.stdin)
+    try:
+        {"check": check, "join": join, "leave": leave}[sys.argv[1]](told)
+    except RefusedError as error:
+        sys.stdout.flush()
+        print(json.dumps({"kind": error.kind, "why": error.why}), flush=True)
+        sys.exit(1)
+
+
+main()
