@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from galaxy.cli.render import ready_store
-from galaxy.host.files import size
+from galaxy.cli.render import ready_store, size
 from galaxy.host.settings import load_settings
 
 

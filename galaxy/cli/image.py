@@ -5,12 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, table
+from galaxy.cli.render import need_root, print_json, ready_store, size, table
 from galaxy.gate.certificate import certificate_file, require_certificate
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.verdict import last_verdict
 from galaxy.host.errors import GalaxyError
-from galaxy.host.files import size
 from galaxy.host.store import Store, default_store
 from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import mounted_root

@@ -26,19 +26,38 @@ def run_command_line(arguments: Sequence[str]) -> int:
     """
     try:
         with interruptible():
-            return _run(arguments)
+            code = _run(arguments)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever comes gets its exit code here
-        return _exit_code(error)
+        full = isinstance(error, OSError) and error.filename is None and error.errno in FULL
+        unwritten = _unwritten(more="\n" if full else "")
+        return _exit_code(unwritten if unwritten and isinstance(error, OSError) else error)
+    unwritten = _unwritten()
+    return code or (_exit_code(unwritten) if unwritten else 0)
+
+
+def _unwritten(more: str = "") -> OSError | HostError | None:
+    """Why what was printed cannot be written out; then it is given up, or Python would try again at its exit.
+
+    `more` is written too: a write that has failed once may leave nothing to fail again.
+    """
+    if sys.stdout is None:
+        return None
+    try:
+        print(end=more, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return error
+        return HostError(f"the output cannot be written: {error.strerror}", "Send it to another place.")
+    return None
 
 
 def _exit_code(error: Exception) -> int:
     """Show an error in the way that fits it; the process ends with what is returned."""
     if isinstance(error, BrokenPipeError):
-        # The reader has gone (`galaxy ls | head -1`): nothing may be flushed to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # the reader has gone, and had what it wanted: `galaxy ls | head -1`
     if isinstance(error, OSError) and error.errno in FULL:
         error = HostError(str(error), "Free some space, or point GALAXY_ROOT to another file system.")
     if isinstance(error, GalaxyError):
@@ -84,7 +103,6 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 def _run(arguments: Sequence[str]) -> int:
     try:
         application(arguments)(list(arguments), prog_name="galaxy")
-        sys.stdout.flush()
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
             raise end.__context__ from None

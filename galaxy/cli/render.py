@@ -1,4 +1,4 @@
-"""What commands share: tables and JSON for people and programs, root, the store."""
+"""What commands share: tables and JSON for people and programs, sizes in words, root, the store."""
 
 import json
 import os
@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.host.errors import HostError
+from galaxy.host.files import size
 from galaxy.host.journal import recover
 from galaxy.host.progress import say
 from galaxy.host.store import Store, default_store
+
+__all__ = ["need_root", "print_json", "ready_store", "size", "table"]
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -23,7 +23,7 @@ from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results
 from galaxy.gate.run import ImageUnderTest, RunInfo, refs_of
 from galaxy.gate.signing import signer, trusted_keys
 from galaxy.gate.summary import blanket_reasons
-from galaxy.host.errors import GateError, PolicyError
+from galaxy.host.errors import GateError, InputError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text, write_atomic
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
@@ -32,6 +32,7 @@ from galaxy.image.mount import verify_digest
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CERTIFICATE_FILE = "certificate.json"
+_A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate show names an image's."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
 
 
 def verify_certificate(store: Store, file: Path) -> Certificate:
-    """Read a certificate; PolicyError when it is broken, changed, or signed by an untrusted key."""
+    """Read a certificate; InputError when it is none, PolicyError when it was changed, or an untrusted key's."""
     envelope = _read_envelope(file)
     keys = trusted_keys(store)
     known = [keyid for keyid in envelope.signatures if keyid in keys]
@@ -89,21 +90,24 @@ def verify_certificate(store: Store, file: Path) -> Certificate:
     try:
         return _certificate(json.loads(envelope.payload), known[0])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise PolicyError(
-            f"{file} is not a certificate of Galaxy: {error!r}", "Run galaxy verify again."
-        ) from None
+        raise InputError(f"{file} is not a certificate of Galaxy: {error!r}", _A_CERTIFICATE) from None
 
 
-def require_certificate(store: Store, image: Image, policy: Policy) -> Certificate:
+def require_certificate(store: Store, image: Image, policy: Policy, *, waivable: bool = False) -> Certificate:
     """The image's certificate if it satisfies the policy; PolicyError says exactly what is missing.
 
     The image's bytes are read again: a certificate is worth nothing for a file that was changed since.
+    `waivable`: the command that asks has the option --allow-uncertified, which the hint then names.
     """
-    hint = f"Run: galaxy verify --matrix all --image {image.ref} (or give --allow-uncertified)."
+    waiver = " (or give --allow-uncertified)" if waivable else ""
+    hint = f"Run: galaxy verify --matrix all --image {image.ref}{waiver}."
     file = certificate_file(store, image.id)
     if not file.exists():
         raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)
-    certificate = verify_certificate(store, file)
+    try:
+        certificate = verify_certificate(store, file)
+    except InputError as error:
+        raise PolicyError(error.message, hint) from None
     if certificate.image_id != image.id:
         why = (
             f"the certificate of {image.ref} is for other bytes: it names sha256 "
@@ -158,15 +162,16 @@ def _names(items: Iterable[ItemResult], outcome: Outcome) -> list[str]:
 
 
 def _read_envelope(file: Path) -> Envelope:
-    hint = "Run galaxy verify again."
     try:
         envelope = Envelope.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
-        raise PolicyError(f"cannot read the certificate {file}: {error.strerror}", hint) from None
-    except Exception as error:  # noqa: BLE001 - the library raises a dozen kinds on broken input
-        raise PolicyError(f"{file} is not a DSSE envelope: {error!r}", hint) from None
+        why = f"cannot read the certificate {file}: {error.strerror}"
+        raise InputError(why, "Name a file that can be read.") from None
+    except Exception:  # noqa: BLE001 - the library raises a dozen kinds on broken input
+        raise InputError(f"{file} is no certificate: it is not a DSSE envelope", _A_CERTIFICATE) from None
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise PolicyError(f"{file} holds {envelope.payload_type!r}, not an in-toto statement", hint)
+        why = f"{file} is no certificate: it holds {envelope.payload_type!r}, not an in-toto statement"
+        raise InputError(why, _A_CERTIFICATE)
     return envelope
 
 

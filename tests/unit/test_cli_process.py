@@ -151,6 +151,30 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     assert done.output == ""
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])
+@pytest.mark.parametrize("raised", ["", "raise InputError('wrong', 'Do it right.')"])
+def test_an_output_that_cannot_be_written_is_told(lines, raised) -> None:
+    script = (
+        "import sys\n"
+        "from galaxy.cli import app\n"
+        "from galaxy.cli.process import run_command_line\n"
+        "from galaxy.host.errors import InputError\n"
+        "def command():\n"
+        f"    print('x\\n' * {lines})\n"
+        f"    {raised or 'pass'}\n"
+        "app._load = lambda _command: command\n"
+        "sys.exit(run_command_line(['ls']))"
+    )
+    done = run(["bash", "-c", '"$0" -c "$1" >/dev/full', sys.executable, script], check=False)
+    if raised and lines == 1:
+        assert (done.returncode, done.stderr) == (2, "error: wrong\n  Do it right.\n")
+    else:
+        why = "error: the output cannot be written: No space left on device\n  Send it to another place.\n"
+        assert (done.returncode, done.stderr) == (3, why)
+    gone = run(["bash", "-c", 'set -o pipefail; "$0" -c "$1" | true', sys.executable, script], check=False)
+    assert gone.stderr in {"", "error: wrong\n  Do it right.\n"}
+
+
 def test_a_table_has_columns(capsys) -> None:
     table(("name", "size"), [("a", 1), ("long name", "x")])
     assert capsys.readouterr().out == "name       size\na          1\nlong name  x\n"

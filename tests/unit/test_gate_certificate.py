@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -192,3 +193,22 @@ def test_a_broken_file_is_said_to_be_broken(store, image, certified, text):
     certified.write_text(text)
     with pytest.raises(PolicyError, match=r"not a DSSE envelope|not an in-toto statement"):
         require_certificate(store, image, policy())
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "# README", "{}", '{"payload": "", "payloadType": "x", "signatures": []}']
+)
+def test_a_file_that_is_no_certificate_is_bad_input(store, galaxy_command, monkeypatch, tmp_path, text):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    if text is not None:
+        (tmp_path / "file").write_text(text)
+    code, out, err = galaxy_command("certificate", "check", str(tmp_path / "file"))
+    assert (code, out) == (2, "")
+    assert f"{tmp_path}/file" in err
+
+
+def test_only_a_command_with_the_option_names_it(store, image):
+    for waivable in (False, True):
+        with pytest.raises(PolicyError) as caught:
+            require_certificate(store, image, policy(), waivable=waivable)
+        assert ("--allow-uncertified" in caught.value.hint) is waivable
