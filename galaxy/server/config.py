@@ -88,10 +88,15 @@ class ServerConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """One domain controller: its configuration and the paths below its folder."""
+    """One domain controller: its configuration and the paths below its folder.
+
+    `home` is the folder of a copy that is none of the store's servers: a rehearsal's. Nothing lists it, and it
+    can run beside the server that it was copied from.
+    """
 
     store: Store
     config: ServerConfig
+    home: Path | None = None
 
     @property
     def name(self) -> str:
@@ -101,7 +106,7 @@ class Server:
     @property
     def folder(self) -> Path:
         """Everything that is the server's own, readable by root alone."""
-        return self.store.servers / self.name
+        return self.home or self.store.servers / self.name
 
     @property
     def etc(self) -> Path:
@@ -134,6 +139,11 @@ class Server:
         return self.folder / "secrets"
 
     @property
+    def snapshots(self) -> Path:
+        """Its snapshots, one folder an id: state and secrets, readable by root alone."""
+        return self.folder / "snapshots"
+
+    @property
     def bundle(self) -> Path:
         """The OCI bundle, written anew at each start."""
         return self.folder / "bundle"
@@ -144,6 +154,11 @@ class Server:
         return self.folder / "running.json"
 
     @property
+    def pending(self) -> Path:
+        """How far a switch of versions is; there from before it stops the server until its commit point."""
+        return self.folder / "switch.json"
+
+    @property
     def runtime_root(self) -> Path:
         """The OCI runtime's own state; each store has its own, so that equal names do not meet."""
         return RUNTIME_ROOT / store_digest(self.store)
@@ -151,12 +166,17 @@ class Server:
     @property
     def container(self) -> str:
         """The server's name for the runtime, unique on this host."""
-        return f"galaxy-{store_digest(self.store)}-{self.name}"
+        return f"galaxy-{store_digest(self.store)}-{self._key}"
 
     @property
     def lock(self) -> str:
         """The name of the lock that every change of this server holds."""
-        return f"server-{self.name}"
+        return f"server-{self._key}"
+
+    @property
+    def _key(self) -> str:
+        """The name; a copy's has a sign in it that no server's name has."""
+        return self.name if self.home is None else f"{self.name}+{path_digest(self.home)}"
 
     def write(self) -> None:
         """Put server.toml in place."""
@@ -165,7 +185,12 @@ class Server:
 
 def store_digest(store: Store) -> str:
     """Eight hex digits for a store's root."""
-    return sha256(os.fsencode(store.root)).hexdigest()[:8]
+    return path_digest(store.root)
+
+
+def path_digest(path: Path) -> str:
+    """Eight hex digits for a path."""
+    return sha256(os.fsencode(path)).hexdigest()[:8]
 
 
 def load(store: Store, name: str) -> Server:

@@ -135,7 +135,7 @@ def require_unused(subnet: ipaddress.IPv4Network, bridge: str, known: tuple[Reac
 
 def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None:
     with locked(server.store, _LOCK):
-        others = tuple(other.config for other in servers(server.store) if other.name != server.name)
+        others = tuple(other.config for other in servers(server.store) if other.container != server.container)
         require_private(server.config.address, network, others)
         name, end = server.container, host_end(server)
         netns.remove_namespace(name)  # what a crash has left; the server is known not to run

@@ -10,13 +10,12 @@ from pathlib import Path
 from galaxy.host.files import sha256_text
 from galaxy.host.journal import journal
 from galaxy.host.lock import locked
-from galaxy.host.process import run
 from galaxy.server.config import Server
+from galaxy.server.copying import copy_state
 from galaxy.server.inside import smb_conf
 
 # Raised when what a template holds changes in a way that its inputs do not show.
 _REVISION = 1
-_PARTS = ("etc", "state", "cache", "secrets")
 _WAIT = 180.0
 
 Fill = Callable[[Server, str | None], None]
@@ -40,13 +39,7 @@ def from_template(server: Server, password: str | None, fill: Fill) -> None:
             fill(server, password)
             _keep(server, folder)
             return
-    clone_state(folder, server.folder)
-
-
-def clone_state(source: Path, target: Path) -> None:
-    """Copy a server's configuration, state and secrets with owners, ACLs, xattrs (NTACLs) and holes."""
-    parts = [source / part for part in _PARTS]
-    run(["cp", "--archive", "--reflink=auto", "--sparse=always", *parts, target], timeout=120)
+    copy_state(folder, server.folder)
 
 
 def _keep(server: Server, folder: Path) -> None:
@@ -54,5 +47,5 @@ def _keep(server: Server, folder: Path) -> None:
     with journal(server.store, "template", folder.name) as entry:
         entry.on_failure("tree", making)
         making.mkdir(mode=0o700)
-        clone_state(server.folder, making)
+        copy_state(server.folder, making)
         making.rename(folder)

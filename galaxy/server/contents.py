@@ -1,0 +1,125 @@
+"""What is in a file, and what is written on it: made equal to another file's with as little writing as will do."""
+
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# ioctl_ficlonerange(2): the target shares the source's blocks until one of them is written.
+_FICLONE = 0x40049409
+_NO_CLONE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}
+# Large enough to be fast, small enough for the processor's cache.
+_CHUNK = 1 << 18
+
+
+def shares_blocks(folder: Path) -> bool:
+    """Whether copies in a folder cost no space of their own: the file system can share blocks."""
+    with tempfile.TemporaryFile(dir=folder) as one, tempfile.TemporaryFile(dir=folder) as other:
+        one.write(bytes(_CHUNK))
+        one.flush()
+        return _clone(one.fileno(), other.fileno())
+
+
+def equal_contents(source: int, target: int) -> bool:
+    """Make an open file's contents equal to another's; returns whether anything was written.
+
+    Blocks are shared where the file system can. Holes stay holes, and space that is reserved stays reserved: a
+    database that is written through a memory map dies of a hole that cannot be filled.
+    """
+    there, here = os.fstat(source), os.fstat(target)
+    if there.st_size == 0 and here.st_size == 0:
+        return False
+    if here.st_size > there.st_size:
+        os.ftruncate(target, there.st_size)
+    if _clone(source, target):
+        return True
+    if here.st_size == 0:
+        _copy_data(source, target, there.st_size)
+        changed = True
+    else:
+        changed = _copy_differences(source, target, there.st_size) or here.st_size != there.st_size
+    os.ftruncate(target, there.st_size)
+    if there.st_blocks * 512 >= there.st_size > os.fstat(target).st_blocks * 512:
+        os.posix_fallocate(target, 0, there.st_size)
+    return changed
+
+
+def equal_attributes(source: Path, target: Path) -> None:
+    """Make owner, mode, extended attributes (POSIX ACLs and NTACLs are such) and times equal; links aren't followed."""
+    wanted, have = source.lstat(), target.lstat()
+    if (wanted.st_uid, wanted.st_gid) != (have.st_uid, have.st_gid):
+        os.chown(target, wanted.st_uid, wanted.st_gid, follow_symlinks=False)
+        have = target.lstat()  # the kernel has taken set-user-ID away
+    if wanted.st_mode != have.st_mode and not stat.S_ISLNK(have.st_mode):
+        target.chmod(stat.S_IMODE(wanted.st_mode))
+    _equal_xattrs(source, target)
+    os.utime(target, ns=(wanted.st_atime_ns, wanted.st_mtime_ns), follow_symlinks=False)
+
+
+def _equal_xattrs(source: Path, target: Path) -> None:
+    wanted, have = _xattrs(source), _xattrs(target)
+    for name in have.keys() - wanted.keys():
+        os.removexattr(target, name, follow_symlinks=False)
+    for name, value in wanted.items():
+        if have.get(name) != value:
+            os.setxattr(target, name, value, follow_symlinks=False)
+
+
+def _xattrs(path: Path) -> dict[str, bytes]:
+    names = os.listxattr(path, follow_symlinks=False)
+    return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
+
+
+def _clone(source: int, target: int) -> bool:
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _NO_CLONE:
+            return False
+        raise
+    return True
+
+
+def _copy_data(source: int, target: int, size: int) -> None:
+    """Copy all data, and no holes, into an empty file."""
+    for start, end in _extents(source, size):
+        at = start
+        while at < end:
+            copied = os.copy_file_range(source, target, end - at, at, at)
+            if copied == 0:
+                break  # it has become shorter meanwhile
+            at += copied
+
+
+def _copy_differences(source: int, target: int, size: int) -> bool:
+    """Write the chunks of the source that differ; returns whether there were any."""
+    changed = False
+    for at in range(0, size, _CHUNK):
+        block = os.pread(source, _CHUNK, at)
+        if block != os.pread(target, _CHUNK, at):
+            _write(target, block, at)
+            changed = True
+    return changed
+
+
+def _write(target: int, block: bytes, at: int) -> None:
+    done = 0
+    while done < len(block):
+        done += os.pwrite(target, block[done:], at + done)
+
+
+def _extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where a file has data, as start and end."""
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(handle, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        at = os.lseek(handle, start, os.SEEK_HOLE)
+        yield start, at

@@ -1,0 +1,168 @@
+"""Consistent copies of a server, running or not: a clone to try things on, and snapshots to go back to.
+
+A running server's state is copied twice: first as it comes, which takes its time and disturbs nobody; then, while
+writers are held for some milliseconds, what has changed since.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from galaxy.host.files import require_space, sync_folder
+from galaxy.host.journal import Entry, journal
+from galaxy.host.lock import locked
+from galaxy.server import running
+from galaxy.server.config import Network, Server
+from galaxy.server.container import handle
+from galaxy.server.contents import shares_blocks
+from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_file_system
+from galaxy.server.kept import CONFIG, Snapshot, snapshots
+from galaxy.server.rootfs import image_of
+from galaxy.server.writers import writers_held
+
+_WAIT = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clone:
+    """A copy of a server that can be started beside it; `seconds` it took, of which writers waited `held`."""
+
+    server: Server
+    seconds: float
+    held: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A snapshot in the making, under its later id: copied from a server that may have gone on writing."""
+
+    id: str
+    reason: str
+    path: Path
+    copied: Copied
+    running: bool
+    began: float
+
+
+def clone(entry: Entry, server: Server, home: Path, network: Network) -> Clone:
+    """Copy a running or stopped server into `home`, a new folder; `remove` takes the copy away again."""
+    need_space(server.folder, home, f"a copy of {server.name}")
+    began = time.monotonic()
+    config = server.config.model_copy(update={"network": network})
+    copy = Server(store=server.store, config=config, home=home)
+    entry.on_failure("tree", home)
+    entry.on_failure("container", handle(copy))
+    home.mkdir(mode=0o700, parents=True)
+    for folder in (copy.log, copy.etc_host, copy.bundle):
+        folder.mkdir(mode=0o755)
+    copied = _copy_twice(server, home)
+    with writers_held(server) as held:
+        freshen(server.folder, home, copied.seen)
+    copy.write()
+    return Clone(server=copy, seconds=time.monotonic() - began, held=held.seconds)
+
+
+def snapshot(server: Server, reason: str = "by hand", *, pinned: bool = False) -> Snapshot:
+    """Keep a consistent copy of a running or stopped server; a pinned one is never pruned."""
+    with (
+        locked(server.store, server.lock, wait=_WAIT),
+        journal(server.store, "snapshot", server.name) as entry,
+    ):
+        ahead = prepare(entry, server, reason)
+        with writers_held(server) as held:
+            copied = freshen(server.folder, ahead.path, ahead.copied.seen)
+        return _finish(server, ahead, copied, held=held.seconds, pinned=pinned)
+
+
+def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
+    """Copy ahead of a stop, while the server runs: `complete` makes a snapshot of it. The caller holds the lock."""
+    need_space(server.folder, server.snapshots, f"a snapshot of {server.name}")
+    began = time.monotonic()
+    server.snapshots.mkdir(mode=0o700, exist_ok=True)
+    name = _free_id(server)
+    making = server.snapshots / f".{name}.making"
+    entry.on_failure("tree", making)
+    making.mkdir(mode=0o700)
+    copied = _copy_twice(server, making)
+    sync_file_system(making)
+    return Prepared(
+        id=name,
+        reason=reason,
+        path=making,
+        copied=copied,
+        running=running.alive(server) is not None,
+        began=began,
+    )
+
+
+def complete(server: Server, ahead: Prepared) -> Snapshot:
+    """Copy what a server, stopped by now, has changed since `prepare`; from then on the snapshot is there."""
+    copied = freshen(server.folder, ahead.path, ahead.copied.seen)
+    return _finish(server, ahead, copied, held=0.0, pinned=False)
+
+
+def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
+    """Remove the snapshots older than `days`, but never the newest `keep` nor pinned ones; returns what went.
+
+    The caller need not hold the lock: each goes by one renaming.
+    """
+    oldest = datetime.now(UTC) - timedelta(days=days)
+    loose = [one for one in snapshots(server) if not one.pinned]
+    gone = [one for one in loose[: max(0, len(loose) - keep)] if one.taken <= oldest]
+    for one in gone:
+        discard(server, one)
+    return tuple(gone)
+
+
+def discard(server: Server, unwanted: Snapshot) -> None:
+    """Remove a snapshot."""
+    away = unwanted.path.with_name(f".{unwanted.id}.removing")
+    with journal(server.store, "prune", server.name) as entry:
+        entry.on_failure("tree", away)
+        unwanted.path.rename(away)
+        shutil.rmtree(away)
+
+
+def need_space(source: Path, target: Path, purpose: str) -> None:
+    """HostError when a state does not fit beside itself; where blocks are shared, it takes next to nothing."""
+    if not shares_blocks(source):
+        require_space(target, space_of(source), purpose)
+
+
+def _copy_twice(server: Server, target: Path) -> Copied:
+    """The second pass, over what changed during the first, leaves little for the last one."""
+    first = copy_state(server.folder, target)
+    return freshen(server.folder, target, first.seen)
+
+
+def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pinned: bool) -> Snapshot:
+    copied.sync()
+    shutil.copy2(server.folder / CONFIG, ahead.path / CONFIG)
+    made = Snapshot(
+        id=ahead.id,
+        name=server.name,
+        reason=ahead.reason,
+        taken=datetime.now(UTC).replace(microsecond=0),
+        image_id=server.config.image_id,
+        version=image_of(server).ref,
+        running=ahead.running,
+        pinned=pinned,
+        size=space_of(ahead.path),
+        seconds=round(time.monotonic() - ahead.began, 3),
+        held=round(held, 4),
+        path=ahead.path,
+    )
+    made.write()
+    final = server.snapshots / ahead.id
+    ahead.path.rename(final)
+    sync_folder(server.snapshots)
+    return made.model_copy(update={"path": final})
+
+
+def _free_id(server: Server) -> str:
+    """The time, in UTC, and a number where a second has several: sorted by name is sorted by age."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    candidates = (now, *(f"{now}-{number}" for number in range(2, 100)))
+    return next(name for name in candidates if not list(server.snapshots.glob(f"*{name}*")))

@@ -1,0 +1,42 @@
+"""A server's state exchanged for another by renaming: each part is in one place at any moment, and none is copied."""
+
+import shutil
+from pathlib import Path
+
+from galaxy.host.files import sync_folder, write_atomic
+from galaxy.server.config import Server
+from galaxy.server.copying import PARTS
+from galaxy.server.kept import CONFIG
+
+
+def exchange(live: Path, incoming: Path, outgoing: Path) -> None:
+    """Put every part that is in `incoming` into `live`, and what was there into `outgoing`.
+
+    Cut off anywhere, it can be called again, and called with `incoming` and `outgoing` exchanged it undoes itself.
+    """
+    if not incoming.is_dir():
+        return
+    outgoing.mkdir(mode=0o700, exist_ok=True)
+    for part in PARTS:
+        if (incoming / part).exists():
+            if (live / part).exists():
+                (live / part).rename(outgoing / part)
+            (incoming / part).rename(live / part)
+    if (incoming / CONFIG).exists():
+        write_atomic(outgoing / CONFIG, (live / CONFIG).read_bytes(), 0o600)
+        (incoming / CONFIG).replace(live / CONFIG)  # never away: commands find a server by it
+    for folder in (outgoing, incoming, live):
+        sync_folder(folder)
+
+
+def swap_back(server: Server, snapshot_id: str) -> None:
+    """Give a stopped server the state of a snapshot, which is used up by it.
+
+    Cut off anywhere, it can be called again; it does nothing when the snapshot has been used up.
+    """
+    folder = server.snapshots / snapshot_id
+    away = server.snapshots / f".{snapshot_id}.replaced"
+    exchange(server.folder, folder, away)
+    for used in (away, folder):
+        if used.exists():
+            shutil.rmtree(used)
