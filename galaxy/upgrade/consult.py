@@ -45,7 +45,7 @@ def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS)
 
 
 def _on_a_copy(entry: Entry, server: Server, argv: tuple[str, ...]) -> Completed:
-    home = server.store.servers / f"{server.name}+asked-{secrets.token_hex(3)}"
+    home = server.store.servers / server.name / f"asked-{secrets.token_hex(3)}"
     copy = Server(store=server.store, config=server.config, home=home)
     with entry.temporarily("tree", home), entry.temporarily("container", handle(copy)):
         for part in _ASKED:

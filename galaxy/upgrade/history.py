@@ -1,7 +1,8 @@
 """Which upgrades a server has had: servers/NAME/upgrades.jsonl, one object a line, oldest first.
 
-A line is written when an upgrade is committed, and marked when it is undone, so that a second `galaxy rollback`
-goes back by the upgrade before. The file is no part of a snapshot: restoring one doesn't make it forget.
+A line is written at the commit point, of an upgrade or of a rollback; a rollback takes back the upgrades since the
+version that it leads to, so that a second `galaxy rollback` goes back by the upgrade before. The file is no part of a
+snapshot: restoring one doesn't make it forget.
 """
 
 from datetime import datetime
@@ -15,9 +16,9 @@ from galaxy.server.config import Server
 
 
 class UpgradeRecord(BaseModel):
-    """One committed upgrade. `usn`: the highest USN (MS-ADTS 3.1.1.1.9) that the old version had committed.
+    """One committed change of versions; `snapshot` is the id of the state before it.
 
-    `snapshot` is the id of the state before it. `undone` and `way` say when and how it was rolled back.
+    `way` is empty for an upgrade, else how it was rolled back.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,20 +27,18 @@ class UpgradeRecord(BaseModel):
     to_image: str
     snapshot: str
     committed: datetime
-    usn: int | None = None
-    undone: datetime | None = None
     way: str = ""
 
 
 def record(server: Server, entry: UpgradeRecord) -> None:
-    """Write down a committed upgrade, durably; the same one twice (a recovery) counts once."""
+    """Write down what was committed, durably; the same one twice (a recovery) counts once."""
     known = history(server)
     if entry not in known:
         _write(server, (*known, entry))
 
 
 def history(server: Server) -> tuple[UpgradeRecord, ...]:
-    """All committed upgrades, oldest first; InputError names the line that cannot be read."""
+    """All that was committed, oldest first; InputError names the line that cannot be read."""
     file = _file(server)
     if not file.exists():
         return ()
@@ -48,19 +47,19 @@ def history(server: Server) -> tuple[UpgradeRecord, ...]:
 
 
 def last_upgrade(server: Server) -> UpgradeRecord | None:
-    """The upgrade that the server's image is there by; None when it never was upgraded, or all was undone."""
-    standing = [entry for entry in history(server) if entry.undone is None]
+    """The upgrade that the server's image is there by; None when it never was upgraded, or all was taken back."""
+    standing: list[UpgradeRecord] = []
+    for entry in history(server):
+        if not entry.way:
+            standing.append(entry)
+        else:
+            while standing and standing[-1].to_image != entry.to_image:
+                standing.pop()
     return standing[-1] if standing and standing[-1].to_image == server.config.image_id else None
 
 
-def mark_undone(server: Server, entry: UpgradeRecord, way: str, when: datetime) -> None:
-    """Write down that an upgrade was rolled back; nothing happens when that is known already."""
-    marked = entry.model_copy(update={"undone": when, "way": way})
-    _write(server, tuple(marked if known == entry else known for known in history(server)))
-
-
 def forget(server: Server, snapshot: str) -> None:
-    """Drop the upgrade with that snapshot: it was interrupted at its very end, and went back by itself."""
+    """Drop the change with that snapshot: it was interrupted at its very end, and went back by itself."""
     known = history(server)
     if any(entry.snapshot == snapshot for entry in known):
         _write(server, tuple(entry for entry in known if entry.snapshot != snapshot))

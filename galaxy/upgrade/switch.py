@@ -24,6 +24,7 @@ from galaxy.image.catalogue import Catalogue
 from galaxy.image.mount import mounted_root
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, load
+from galaxy.server.swap import swap_back
 from galaxy.upgrade.history import UpgradeRecord, forget
 from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
@@ -71,13 +72,14 @@ def switch(
     convert: Callable[[Server], None] = lambda _server: None,
     start: bool | None = None,
     sound: bool = True,
+    way: str = "",
 ) -> Switched:
     """Move a server to the plan's image. The caller holds the server's lock.
 
     Returns after the commit point. Whatever fails before it (or interrupts) ends with the old version, the old state,
     running and checked if it ran before; then the error is raised. A rollback is a switch that has to `convert` the
     stopped server's state first; it may `start` what was stopped, and doesn't insist on starting again what was not
-    `sound` when it began.
+    `sound` when it began. `way` is how the history tells it from an upgrade.
     """
     start = plan.running if start is None else start
     warm(server.store, plan.target.id)
@@ -93,7 +95,7 @@ def switch(
     with ExitStack() as stack:
         if start:
             stack.enter_context(hold(entry, server))
-        stack.enter_context(_returning(entry, server, record, plan.target.id))
+        stack.enter_context(_returning(entry, server, record, plan.target.id, way))
         began = time.monotonic()
         stopped = lifecycle.stop_quickly(server, settings) if plan.running else 0.0
         kept = snapshot.complete(server, ahead)
@@ -131,19 +133,23 @@ def with_image(server: Server, image_id: str) -> Server:
 
 
 @contextmanager
-def _returning(entry: Entry, server: Server, record: SwitchRecord, target: str) -> Iterator[None]:
+def _returning(entry: Entry, server: Server, record: SwitchRecord, target: str, way: str) -> Iterator[None]:
     """The block is the switch: the way back is known before it, and forgotten at its end, the commit point."""
     with entry.until_done("switch", f"{server.store.root}:{server.name}"):
         _note(server, record)
         yield
-        remember(server, _upgraded(record, target))
+        remember(server, _committed(record, target, way))
         server.pending.unlink()
         sync_folder(server.folder)
 
 
-def _upgraded(record: SwitchRecord, target: str) -> UpgradeRecord:
+def _committed(record: SwitchRecord, target: str, way: str) -> UpgradeRecord:
     return UpgradeRecord(
-        from_image=record.image_id, to_image=target, snapshot=record.snapshot, committed=datetime.now(UTC)
+        from_image=record.image_id,
+        to_image=target,
+        snapshot=record.snapshot,
+        committed=datetime.now(UTC),
+        way=way,
     )
 
 
@@ -166,7 +172,7 @@ def _return(target: str) -> None:
     forget(server, record.snapshot)  # written just before the commit point
     _stop_all(server)  # it may have been told to stop already
     if record.touched:
-        snapshot.swap_back(server, snapshot.find_snapshot(server, record.snapshot))
+        swap_back(server, record.snapshot)
         server = with_image(server, record.image_id)
     if record.running:
         lifecycle.start_held(server, record.settings)
