@@ -64,7 +64,8 @@ def test_replication_alias(dns: Dns, ldap: Ldap, target: Target) -> None:
     where = ldap.admin.read("", ["dsServiceName"]).one("dsServiceName")
     raw = ldap.admin.read(where, ["objectGUID"]).raw("objectGUID")
     alias = f"{UUID(bytes_le=raw)}._msdcs.{dns.zone}"
-    assert dns.texts(alias, "CNAME") == [f"{target.fqdn}."], f"{alias} is {dns.texts(alias, 'CNAME')}"
+    found = [name.lower() for name in dns.texts(alias, "CNAME")]  # a DC that joined is written DC2 by Samba
+    assert found == [f"{target.fqdn}."], f"{alias} is {found}"
 
 
 @check("dns.authoritative", loses="caches would not trust the domain's own server")
