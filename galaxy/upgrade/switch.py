@@ -25,6 +25,7 @@ from galaxy.image.mount import mounted_root
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, load
 from galaxy.server.swap import swap_back
+from galaxy.server.swap import swap_back
 from galaxy.upgrade.history import UpgradeRecord, forget
 from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold

@@ -1,0 +1,240 @@
+"""Clients that are at work while a server is switched under them, and what must be true of them afterwards.
+
+One copies a file over SMB, one searches over LDAP, both connecting anew when they must; Kerberos tickets got before
+must be good afterwards, and so must a service's keytab. They never see the switch coming.
+"""
+
+import hashlib
+import random
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scenarios.world import World
+from verify.target import Target
+
+if TYPE_CHECKING:
+    from smbprotocol.open import Open
+
+    from verify.clients.kerberos import Kerberos
+
+_BLOCK = 64 * 1024
+_FILE = 24 * 1024 * 1024
+# Between two blocks, so that the copy is still going on when the server goes away.
+_PACE = 0.01
+# How long a client goes on trying, and how long after the switch the clients may take to end their work, in seconds.
+_PATIENCE = 20.0
+_END = 60.0
+_RETRY = 0.05
+Figures = Mapping[str, float]
+
+
+@dataclass(slots=True)
+class _Client:
+    """One client's story: how often it had to connect anew, the longest time it got nothing done, and how it ended."""
+
+    stop: threading.Event
+    reconnects: int = 0
+    longest: float = 0.0
+    failure: str = ""
+    moment: float = field(default_factory=time.monotonic)
+
+    def got_something(self) -> None:
+        """Something was done just now."""
+        now = time.monotonic()
+        self.longest = max(self.longest, now - self.moment)
+        self.moment = now
+
+    def patient(self) -> bool:
+        """Whether it may still wait for the server."""
+        return time.monotonic() - self.moment < _PATIENCE
+
+
+@contextmanager
+def at_work(world: World, figures: dict[str, float]) -> Iterator[None]:
+    """Clients work while the block lasts and a little longer; AssertionError when one of them was harmed."""
+    target = world.target()
+    stop = threading.Event()
+    copier, searcher = _Client(stop), _Client(stop)
+    with tempfile.TemporaryDirectory(prefix="galaxy-clients-") as folder:
+        before = _Tickets(target, Path(folder))
+        threads = [
+            _thread(lambda: _copy(target, copier), copier),
+            _thread(lambda: _search(target, searcher, before.cache), searcher),
+        ]
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(_END)
+        assert not any(thread.is_alive() for thread in threads), "a client still waits for the server"
+        for name, client in (("SMB", copier), ("LDAP", searcher)):
+            assert not client.failure, f"the {name} client was harmed: {client.failure}"
+        before.require_good(world.target())
+    figures.update(
+        smb_client_reconnects=copier.reconnects,
+        smb_client_longest_s=copier.longest,
+        ldap_client_reconnects=searcher.reconnects,
+        ldap_client_longest_s=searcher.longest,
+    )
+
+
+def _thread(work: Callable[[], None], client: _Client) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to
+            client.failure = f"{type(error).__name__}: {error}"
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def _copy(target: Target, client: _Client) -> None:
+    """Write a file block by block, after a lost connection from the last acknowledged block on; read it back."""
+    from smbprotocol.exceptions import SMBException  # noqa: PLC0415 - only the worker that walks needs it
+
+    from verify.clients import smb  # noqa: PLC0415
+
+    data = random.Random(target.fqdn).randbytes(_FILE)  # noqa: S311 - any bytes do
+    name, done = f"galaxy-copy-{secrets.token_hex(6)}.bin", 0
+    while done < len(data):
+        try:
+            with smb.logged_on(target) as session:
+                file, _ = smb.open_file(smb.tree(session, target, "sysvol"), name)
+                done = _write_on(file, data, done, client)
+        except (SMBException, OSError, ValueError) as error:
+            client.reconnects += 1
+            if not client.patient():
+                raise AssertionError(f"no SMB for {_PATIENCE:g} s: {error}") from error
+            time.sleep(_RETRY)
+    with smb.logged_on(target) as session:
+        share = smb.tree(session, target, "sysvol")
+        file, _ = smb.open_file(share, name)
+        digest = hashlib.sha256(b"".join(file.read(at, _BLOCK) for at in range(0, len(data), _BLOCK)))
+        file.close(get_attributes=False)
+        smb.remove(share, name)
+    assert digest.digest() == hashlib.sha256(data).digest(), "the copied file is not what was written"
+
+
+def _write_on(file: "Open", data: bytes, done: int, client: _Client) -> int:
+    """Write from `done` on until the file is whole; after the switch without pauses."""
+    while done < len(data):
+        file.write(data[done : done + _BLOCK], done)
+        done += _BLOCK
+        client.got_something()
+        if not client.stop.is_set():
+            time.sleep(_PACE)
+            done = (
+                done if done < len(data) else 0
+            )  # the server has not been switched yet: once more from the start
+    file.close(get_attributes=False)
+    return done
+
+
+def _search(target: Target, client: _Client, cache: str) -> None:
+    """Search with one Kerberos ticket from before, on one connection for as long as it lives, then on another."""
+    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415 - as above
+
+    from verify.clients.kerberos import Kerberos  # noqa: PLC0415
+    from verify.clients.ldap import Ldap, LdapRefusedError  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="galaxy-client-") as folder:
+        kerberos = Kerberos(target, Path(folder))
+        answered_after = False
+        while not answered_after:
+            sessions = Ldap(target, kerberos)
+            try:
+                session = sessions.gssapi(cache)
+                while not answered_after:
+                    assert session.read(target.base_dn, ["objectSid"]), "the domain's object is gone"
+                    answered_after = client.stop.is_set()
+                    client.got_something()
+                    time.sleep(_PACE)
+            except (LDAPException, LdapRefusedError, OSError) as error:
+                client.reconnects += 1
+                if not client.patient():
+                    raise AssertionError(f"no LDAP for {_PATIENCE:g} s: {error}") from error
+                time.sleep(_RETRY)
+            finally:
+                sessions.close()
+
+
+class _Tickets:
+    """Kerberos as it was before: an administrator's tickets for the server, and a service with a keytab."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self._folder = folder
+        self.kerberos = self._client(target)
+        self.cache = self.kerberos.admin
+        self.services = (f"ldap/{target.fqdn}", f"cifs/{target.fqdn}")
+        for service in self.services:
+            self._require_ticket(service)
+        self.service, self.keytab = _service(target, self.kerberos)
+        self._require_ticket(self.service)
+
+    def require_good(self, target: Target) -> None:
+        """Use the old tickets without asking for new ones, then get one for the service and open it with its keytab."""
+        from verify.clients.ldap import Ldap  # noqa: PLC0415 - as above
+
+        sessions = Ldap(target, self.kerberos)
+        try:
+            found = sessions.gssapi(self.cache).read(target.base_dn, ["objectSid"])
+            assert found, "a ticket from before the switch shows nothing"
+        finally:
+            sessions.close()
+        fresh = self._client(target)
+        done = fresh.service_ticket(self.service, "-k", self.keytab)
+        assert done.returncode == 0, (
+            f"the service's keytab from before does not open a new ticket: {done.output.strip()}"
+        )
+
+    def _client(self, target: Target) -> "Kerberos":
+        from verify.clients.kerberos import Kerberos  # noqa: PLC0415 - as above
+
+        return Kerberos(target, self._folder)
+
+    def _require_ticket(self, service: str) -> None:
+        done = self.kerberos.service_ticket(service)
+        assert done.returncode == 0, f"no ticket for {service}: {done.output.strip()}"
+
+
+def _service(target: Target, kerberos: "Kerberos") -> tuple[str, str]:
+    """Make a service's account with a name of its own; returns its principal and a keytab with its key."""
+    from verify.clients.ldap import Ldap  # noqa: PLC0415 - as above
+
+    name, password = f"svc{secrets.token_hex(3)}", f"Aa1-{secrets.token_urlsafe(12)}"
+    principal = f"galaxy/{name}.{target.dns_domain}"
+    sessions = Ldap(target, kerberos)
+    try:
+        sessions.admin.add(
+            f"CN={name},CN=Users,{target.base_dn}",
+            {
+                "objectClass": "user",
+                "sAMAccountName": name,
+                "userPrincipalName": f"{principal}@{target.realm}",
+                "servicePrincipalName": principal,
+                "unicodePwd": f'"{password}"'.encode("utf-16-le"),
+                "userAccountControl": 0x200,
+                "msDS-SupportedEncryptionTypes": "24",
+            },
+        )
+    finally:
+        sessions.close()
+    return principal, _keytab(target, kerberos, principal, password)
+
+
+def _keytab(target: Target, kerberos: "Kerberos", principal: str, password: str) -> str:
+    """A keytab that opens the tickets of today."""
+    kept = kerberos.keytab(f"{principal}@{target.realm}", password)
+    done = kerberos.service_ticket(principal, "-k", kept)
+    assert done.returncode == 0, f"the new service's keytab does not open its ticket: {done.output.strip()}"
+    return kept
