@@ -11,7 +11,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
 from galaxy.release.version import Version
-from galaxy.server.config import NamespaceNetwork, Server
+from galaxy.server.config import NamespaceNetwork, Server, load
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.execute import exec_
 from galaxy.server.lifecycle import remove
@@ -65,6 +65,14 @@ class World:
         remove(server, self.settings, force=True)
         assert not server.folder.exists(), f"{server.folder} is still there"
 
+    def refresh(self, hostname: str) -> None:
+        """Read a server's configuration again: it may run another image now."""
+        self.servers[hostname] = load(self.store, self.servers[hostname].name)
+
+    def image_of(self, server: Server) -> Image:
+        """The cell's image that a server runs now."""
+        return next(image for image in self.images if image.id == server.config.image_id)
+
     def target(self) -> Target:
         """The first server, as the checks take it."""
         server = self.dc
@@ -76,7 +84,7 @@ class World:
             base_dn=server.config.base_dn,
             admin_user="Administrator",
             password=read_password(server.secrets / "admin-password"),
-            version=Version.parse(self.images[0].version),
+            version=Version.parse(self.image_of(server).version),
             shell=_shell(server),
             log_folder=server.log,
             pid=running.pid if (running := alive(server)) is not None else None,
