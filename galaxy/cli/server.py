@@ -120,14 +120,18 @@ def start(name: Name) -> None:
 
 
 def stop(name: Name) -> None:
-    """Stop a server."""
+    """Stop a server. Of one that has ended by itself, clear what it left."""
     server = load(ready_store("Stopping a server"), name)
+    before = lifecycle.status(server)
     took = lifecycle.stop(server, load_settings())
-    print(f"{name}: stopped in {took:.1f} s")
+    if before.state == "ended":
+        print(f"{name}: had ended already ({before.why}); what it left is cleared")
+    else:
+        print(f"{name}: stopped in {took:.1f} s")
 
 
 def restart(name: Name) -> None:
-    """Stop a server and start it again."""
+    """Stop a server and start it again. One that has ended by itself is started."""
     server = load(ready_store("Restarting a server"), name)
     ready = lifecycle.restart(server, load_settings())
     print(f"{name}: {ready.in_words()}")

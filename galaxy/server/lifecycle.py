@@ -22,6 +22,7 @@ from galaxy.server.network import bring_up, joined, take_down
 from galaxy.server.provision import INIT
 from galaxy.server.ready import Readiness, wait_ready
 from galaxy.server.rootfs import rootfs_of
+from galaxy.server.whole import require_whole
 
 _KILL_SECONDS = 10.0
 _UNDO_SECONDS = 10.0
@@ -67,16 +68,19 @@ def start(server: Server, settings: Settings) -> Readiness:
 
 
 def stop(server: Server, settings: Settings) -> float:
-    """Stop a server: SIGTERM, `stop_timeout` seconds, SIGKILL with a word; returns the seconds it took."""
+    """Stop a server: SIGTERM, `stop_timeout` seconds, SIGKILL with a word; returns the seconds it took.
+
+    Of one that has ended by itself only what it left is cleared. InputError when it was stopped already.
+    """
     with held(server):
-        require_running(server)
+        _require_begun(server)
         return _stop(server, settings)
 
 
 def restart(server: Server, settings: Settings) -> Readiness:
-    """Stop and start under one lock."""
+    """Stop and start under one lock; one that has ended by itself is started."""
     with held(server):
-        require_running(server)
+        _require_begun(server)
         _stop(server, settings)
         return start_held(server, settings)
 
@@ -124,6 +128,12 @@ def require_running(server: Server) -> running.Running:
     return process
 
 
+def _require_begun(server: Server) -> None:
+    """InputError when the server was never started, or stopped since: it neither runs nor has it ended."""
+    if running.recorded(server) is None:
+        require_running(server)
+
+
 def require_stopped(server: Server) -> None:
     """InputError when the server runs."""
     if process := running.alive(server):
@@ -153,6 +163,7 @@ def start_held(server: Server, settings: Settings) -> Readiness:
     """As `start`, by a caller that holds the lock and knows that the server does not run."""
     if server.record.exists():
         clear(server)  # it died, or the host did
+    require_whole(server)
     before = marks(server)
     with journal(server.store, "start", server.name) as entry:
         bring_up(entry, server)
@@ -181,4 +192,4 @@ def _stop(server: Server, settings: Settings) -> float:
 def _why_ended(record: running.Running) -> str:
     boot = record.identity.rpartition(":")[2]
     now = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    return "the host was restarted" if boot != now else "it ended by itself or was killed"
+    return "the host was restarted" if boot and boot != now else "it ended by itself or was killed"

@@ -23,8 +23,11 @@ class Running:
 
     @property
     def alive(self) -> bool:
-        """Whether that process, and no later one of the same number, is there."""
-        return process_identity(self.pid) == self.identity
+        """Whether that process, and no later one of the same number, is there.
+
+        One that had ended before it was noted has no identity, and is as dead as all others without one.
+        """
+        return self.identity != "" and process_identity(self.pid) == self.identity
 
 
 def note(server: Server, pid: int) -> Running:

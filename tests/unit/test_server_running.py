@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 import pytest
 
 from galaxy.host.errors import HostError, InputError, ServerError
+from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import container, lifecycle, logs, ports, ready, running
 from galaxy.server.config import HostNetwork, Server, ServerConfig
 from galaxy.server.provision import _refusal
+from galaxy.server.whole import require_whole
 
 
 @pytest.fixture
@@ -71,6 +73,37 @@ def test_a_process_that_ignores_the_signal_is_reported(server):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_one_that_ended_before_it_was_noted_is_not_alive(server):
+    noted = running.note(server, 2**22 + 1)
+    assert noted.identity == ""
+    assert not noted.alive
+    assert lifecycle.status(server).why == "it ended by itself or was killed"
+
+
+def test_what_has_ended_by_itself_can_be_stopped(server, sleeper):
+    with pytest.raises(InputError, match="not running"):
+        lifecycle.stop(server, Settings())
+    running.note(server, sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+    assert lifecycle.status(server).state == "ended"
+    lifecycle.stop(server, Settings())
+    assert lifecycle.status(server).state == "stopped"
+
+
+@pytest.mark.parametrize("lost", ["etc", "etc/smb.conf", "state", "state/private"])
+def test_what_is_missing_is_named_at_once(server, lost):
+    for folder in (server.etc, server.state / "private"):
+        folder.mkdir(parents=True)
+    (server.etc / "smb.conf").touch()
+    require_whole(server)
+    assert server.cache.is_dir()
+    (server.folder / lost).rename(server.folder / "lost")
+    with pytest.raises(ServerError, match=f"{server.folder / lost} is missing") as caught:
+        require_whole(server)
+    assert "galaxy rm" in caught.value.hint
 
 
 def test_a_reboot_is_told_apart(server, sleeper):
