@@ -22,12 +22,13 @@ OpenWorld = Callable[["Cell"], AbstractContextManager[World]]
 class Step:
     """One thing that is done to the servers; `act` returns what it measured.
 
-    All checks run after it if it reaches a `checkpoint`.
+    All checks run after it if it reaches a `checkpoint`; they look at the server called `host`.
     """
 
     name: str
     act: Act
     checkpoint: str = ""
+    host: str = "dc1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,8 @@ class Walker:
 
     def target(self, cell: Cell, place: Place) -> Target:
         """The server to check at a place; Blocked when the cell is not there."""
-        return self._at(cell, place.order // 2 + 1).target()
+        index = place.order // 2
+        return self._at(cell, index + 1).target(cell.scenario.steps[index].host)
 
     def note_failure(self) -> None:
         """A check failed: keep the logs of what it looked at."""

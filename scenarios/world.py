@@ -2,7 +2,7 @@
 
 import shutil
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from galaxy.host.files import read_password
@@ -14,6 +14,7 @@ from galaxy.release.version import Version
 from galaxy.server.config import NamespaceNetwork, Server, load
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.execute import exec_
+from galaxy.server.join import JoinRequest, join
 from galaxy.server.lifecycle import remove
 from galaxy.server.running import alive
 from scenarios.lab import DOMAIN, REALM, SERVERS, Lab
@@ -40,24 +41,40 @@ class World:
     @property
     def dc(self) -> Server:
         """The cell's first server."""
-        return self.servers["dc1"]
+        return self.server("dc1")
+
+    def server(self, hostname: str) -> Server:
+        """A server as it is now: an upgrade gives it another image."""
+        return load(self.store, self.servers[hostname].name)
 
     def create(self, hostname: str, image: Image) -> Server:
         """Provision a server of the lab's domain, from a template where there is one; it is not started."""
+        request = replace(self._request(hostname, image), domain=DOMAIN)
+        self.servers[hostname] = create(self.store, self.settings, request, template_ok=True)
+        return self.servers[hostname]
+
+    def join(self, hostname: str, image: Image, through: str = "dc1") -> Server:
+        """Make a server that joins the lab's domain through one that runs; it is not started."""
+        told = read_password(self.servers[through].secrets / "admin-password")
+        request = JoinRequest(
+            server=replace(self._request(hostname, image), password=told), dc=SERVERS[through]
+        )
+        self.servers[hostname] = join(self.store, self.settings, request)
+        return self.servers[hostname]
+
+    def _request(self, hostname: str, image: Image) -> CreateRequest:
+        """What a new server shall be, with its place in the lab's network; both go with the cell."""
         path = self.stack.enter_context(self.lab.connected(hostname))
         name = f"{self.lab.name}-{hostname}"
         self.stack.enter_context(self.lab.entry.temporarily("server", f"{self.store.root}:{name}"))
-        request = CreateRequest(
+        return CreateRequest(
             name=name,
             image=image.id,
             realm=REALM,
-            domain=DOMAIN,
             hostname=hostname,
             address=SERVERS[hostname],
             network=NamespaceNetwork(path=path),
         )
-        self.servers[hostname] = create(self.store, self.settings, request, template_ok=True)
-        return self.servers[hostname]
 
     def remove(self, hostname: str) -> None:
         """Stop and remove a server with its state; nothing of it is left."""
@@ -73,9 +90,9 @@ class World:
         """The cell's image that a server runs now."""
         return next(image for image in self.images if image.id == server.config.image_id)
 
-    def target(self) -> Target:
-        """The first server, as the checks take it."""
-        server = self.dc
+    def target(self, hostname: str = "dc1") -> Target:
+        """A server, as the checks take it."""
+        server = self.server(hostname)
         return Target(
             address=server.config.address,
             fqdn=server.config.fqdn,

@@ -11,7 +11,7 @@ from verify.check import Blocked
 
 
 class World:
-    def target(self) -> str:
+    def target(self, _hostname: str = "dc1") -> str:
         return "the server"
 
 
