@@ -1,32 +1,39 @@
-"""Source to image, with an empty compiler cache and then a full one; the cold build takes a good half hour."""
+"""Source to image, with an empty compiler cache and then a full one; the cold build takes a good half hour.
 
+`python -m benchmarks.build VERSION` runs it alone, and compares the image, made in another place, with the store's.
+"""
+
+import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figure import Figure, seconds
+from benchmarks.command import command
+from benchmarks.figure import HEADERS, Figure, Spent, in_both, spent
+from benchmarks.repro import compare
 from galaxy.build import BuildRequest
-from galaxy.host.settings import Settings
-from galaxy.host.store import Store
+from galaxy.cli.render import table
+from galaxy.host.settings import Settings, load_settings
+from galaxy.host.store import Store, default_store
 from galaxy.image.catalogue import Catalogue
 from galaxy.image.make import make_image
+from galaxy.image.manifest import Manifest
 from galaxy.image.remove import remove_image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildTimes:
-    """Seconds from a fetched source and a made build root to a checked image."""
+    """From a fetched source and a made build root to a checked image; the first build's manifest."""
 
-    cold: float
-    warm: float
+    cold: Spent
+    warm: Spent
+    manifest: Manifest
 
-    def figure(self) -> Figure:
+    def figures(self) -> tuple[Figure, ...]:
         """The rebuild as a share of the first build."""
-        return Figure(
-            name="rebuild with warm ccache vs cold", value=self.warm, bare=self.cold, unit="s", goal=0.25
-        )
+        return in_both("rebuild with warm ccache vs cold", self.warm, self.cold, 0.25)
 
 
 @contextmanager
@@ -44,7 +51,33 @@ def measure(store: Store, settings: Settings, version: str) -> BuildTimes:
     """Two builds of the same plan."""
     request = BuildRequest(version=version)
     with lent_store(store) as own:
-        cold = seconds(lambda: make_image(own, settings, request))
-        for image in Catalogue(store=own).images():
-            remove_image(own, image.id)
-        return BuildTimes(cold=cold, warm=seconds(lambda: make_image(own, settings, request)))
+        cold = spent(lambda: make_image(own, settings, request))
+        (first,) = Catalogue(store=own).images()
+        remove_image(own, first.id)
+        warm = spent(lambda: make_image(own, settings, request))
+        return BuildTimes(cold=cold, warm=warm, manifest=first.manifest)
+
+
+def main() -> None:
+    """Build one version twice; print the figures, and what differs from the store's image of the same inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("version")
+    options = parser.parse_args()
+    with command():
+        store = default_store().ensure()
+        times = measure(store, load_settings(), options.version)
+        table(HEADERS, [one.row() for one in times.figures()])
+        other = Catalogue(store=store).find_input(times.manifest.provenance.input_id)
+        if other is None:
+            print("the store has no image of the same inputs to compare with")
+            return
+        found = compare(other.manifest, times.manifest)
+        print(
+            f"{len(found)} differences from image {other.id[:12]}, made of the same inputs in another place"
+        )
+        for one in found:
+            print(f"  {one.where}: {one.one} / {one.other} ({one.guess})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """A figure: what was measured, the bare thing's measure beside it, and how much of it is acceptable."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -51,6 +52,34 @@ class Figure:
             "goal": self.goal,
             "verdict": self.verdict,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Seconds that something took: by the clock, and of processors, which a busy machine hardly changes."""
+
+    wall: float
+    cpu: float
+
+
+def spent(act: Callable[[], object]) -> Spent:
+    """What one call took, with all processes that it started and waited for (getrusage(2), RUSAGE_CHILDREN)."""
+    began, before = time.monotonic(), _processor_time()
+    act()
+    return Spent(wall=time.monotonic() - began, cpu=_processor_time() - before)
+
+
+def _processor_time() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def in_both(name: str, value: Spent, bare: Spent, goal: float) -> tuple[Figure, Figure]:
+    """The same comparison by the clock and by processor time."""
+    return (
+        Figure(name=name, value=value.wall, bare=bare.wall, unit="s", goal=goal),
+        Figure(name=f"{name}, processor time", value=value.cpu, bare=bare.cpu, unit="s", goal=goal),
+    )
 
 
 def seconds(act: Callable[[], object]) -> float:

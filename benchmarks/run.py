@@ -51,9 +51,9 @@ def _figures(store: Store, options: argparse.Namespace) -> Iterator[Figure]:
         yield from start.measure(store, settings, image, options.rounds)
     if options.build:
         times = build.measure(store, settings, options.build)
-        yield times.figure()
+        yield from times.figures()
         if options.debian:
-            yield debian.against(store, settings, options.build, times.cold)
+            yield from debian.against(store, settings, options.build, times.cold)
     yield from overhead.figures(store, options.run)
     yield from sizes.figures(store, image)
 
