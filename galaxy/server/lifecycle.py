@@ -145,9 +145,25 @@ def require_stopped(server: Server) -> None:
 
 def clear(server: Server) -> None:
     """Forget a server's last run: its container, its network, its record. It must not be running."""
-    delete(server)
+    clear_but_network(server)
     take_down(server)
+
+
+def clear_but_network(server: Server) -> None:
+    """As `clear`, for a server that starts again at once in the network that it has, and in which clients wait."""
+    delete(server)
     server.record.unlink(missing_ok=True)
+
+
+def stop_quickly(server: Server, settings: Settings) -> float:
+    """Stop a running server that starts again at once; returns the seconds. The caller holds the lock.
+
+    Its network stays, and what holds clients back in it.
+    """
+    began = time.monotonic()
+    _end(server, settings)
+    clear_but_network(server)
+    return time.monotonic() - began
 
 
 @undoes("server")
@@ -159,14 +175,18 @@ def _remove_by_name(target: str) -> None:
         remove(load(store, name), Settings(stop_timeout=_UNDO_SECONDS), force=True)
 
 
-def start_held(server: Server, settings: Settings) -> Readiness:
-    """As `start`, by a caller that holds the lock and knows that the server does not run."""
+def start_held(server: Server, settings: Settings, *, in_network: bool = False) -> Readiness:
+    """As `start`, by a caller that holds the lock and knows that the server does not run.
+
+    `in_network`: the server's network is there already.
+    """
     if server.record.exists():
         clear(server)  # it died, or the host did
     require_whole(server)
     before = marks(server)
     with journal(server.store, "start", server.name) as entry:
-        bring_up(entry, server)
+        if not in_network:
+            bring_up(entry, server)
         args = (INIT, "-t", f"{settings.stop_timeout:g}", *_SAMBA)
         bundle = write_bundle(server, sandbox(server, rootfs_of(server), args, joined(server)))
         entry.on_failure("tree", server.record)
@@ -180,13 +200,18 @@ def start_held(server: Server, settings: Settings) -> Readiness:
 
 def _stop(server: Server, settings: Settings) -> float:
     began = time.monotonic()
+    _end(server, settings)
+    took = time.monotonic() - began
+    clear(server)
+    return took
+
+
+def _end(server: Server, settings: Settings) -> None:
+    """SIGTERM to a server that may run, and SIGKILL when it has not ended in time."""
     process = running.alive(server)
     if process is not None and not running.end(process, signal.SIGTERM, settings.stop_timeout):
         say(f"{server.name} did not stop within {settings.stop_timeout:g} s: killing it")
         kill(server)
-    took = time.monotonic() - began
-    clear(server)
-    return took
 
 
 def _why_ended(record: running.Running) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from galaxy.host import netns
 from galaxy.host.errors import InputError, ServerError
-from galaxy.host.journal import Entry
+from galaxy.host.journal import Entry, mount_points
 from galaxy.host.lock import locked
 from galaxy.host.netns import Reach
 from galaxy.server import names
@@ -52,6 +52,13 @@ def bring_up(entry: Entry, server: Server) -> None:
                     f"the network namespace {path} of {server.name} is gone",
                     "Make it again, then start the server.",
                 )
+
+
+def network_is_up(server: Server) -> bool:
+    """Whether the network that the server starts in is there: from a start on, until `take_down` or a reboot."""
+    if not isinstance(server.config.network, PrivateNetwork):
+        return True
+    return str(netns.path_of(server.container)) in mount_points()
 
 
 def take_down(server: Server) -> None:

@@ -24,7 +24,9 @@ from galaxy.image.catalogue import Catalogue
 from galaxy.image.mount import mounted_root
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, load
+from galaxy.server.network import network_is_up
 from galaxy.server.swap import swap_back
+from galaxy.server.network import network_is_up
 from galaxy.server.swap import swap_back
 from galaxy.upgrade.history import UpgradeRecord, forget
 from galaxy.upgrade.history import record as remember
@@ -104,7 +106,7 @@ def switch(
         _note(server, record.model_copy(update={"touched": True}))
         convert(server)
         moved = with_image(server, plan.target.id)
-        started = lifecycle.start_held(moved, settings).all if start else 0.0
+        started = lifecycle.start_held(moved, settings, in_network=True).all if start else 0.0
         probed = max(smoke(moved).values()) if start else 0.0
     return Switched(
         snapshot=kept.id,
@@ -176,7 +178,7 @@ def _return(target: str) -> None:
         swap_back(server, record.snapshot)
         server = with_image(server, record.image_id)
     if record.running:
-        lifecycle.start_held(server, record.settings)
+        lifecycle.start_held(server, record.settings, in_network=network_is_up(server))
         smoke(server)
     server.pending.unlink()
 
@@ -184,4 +186,4 @@ def _return(target: str) -> None:
 def _stop_all(server: Server) -> None:
     if lifecycle.status(server).state == "running":
         lifecycle.kill(server)
-    lifecycle.clear(server)
+    lifecycle.clear_but_network(server)
