@@ -42,7 +42,8 @@ class Target:
     admin_user: str
     password: str = field(repr=False)
     version: Version | None = None
-    shell: Shell | None = field(default=None, repr=False)
+    # Two shells into one server are equal in all but identity: what is shared at a place is found again by its target.
+    shell: Shell | None = field(default=None, repr=False, compare=False)
     log_folder: Path | None = None
     pid: int | None = None
 

@@ -22,6 +22,7 @@ from scenarios.engine import Scenario, Step, Walker
 from scenarios.matrix import expand
 from scenarios.worker import Worker
 from verify.target import Target
+from galaxy.release.version import Version
 
 TROUBLE = os.environ.get("TROUBLE", "")
 
@@ -29,7 +30,8 @@ TROUBLE = os.environ.get("TROUBLE", "")
 class FakeWorld:
     def target(self, hostname="dc1"):
         return Target(address="127.0.0.1", fqdn="dc1.lab.test", realm="LAB.TEST", domain="LAB",
-                      base_dn="DC=lab,DC=test", admin_user="a", password="secret-word", version=None)
+                      base_dn="DC=lab,DC=test", admin_user="a", password="secret-word", version=Version.parse("4.22"),
+                      shell=lambda *argv: None)
 
     def keep_evidence(self, *, state):
         print("evidence", state)
@@ -73,6 +75,7 @@ import pytest
 from verify.check import check
 
 ORDER = []
+BENCHES = {}
 
 @pytest.fixture
 def served(request, place):
@@ -83,12 +86,14 @@ def test_last(served, place):
     assert ORDER[-1] == f"second {place}", ORDER
 
 @check("ldap.first", loses="x")
-def test_first(served, place):
+def test_first(served, place, bench):
     ORDER.append(f"first {place}")
+    BENCHES[place] = bench
 
 @check("ldap.second", loses="x")
-def test_second(served, place):
+def test_second(served, place, bench):
     ORDER.append(f"second {place}")
+    assert place not in BENCHES or BENCHES[place] is bench, "what checks share was made twice at one place"
 """
 
 POLICY = Policy.model_validate(

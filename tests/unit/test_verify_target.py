@@ -1,5 +1,6 @@
 """What is being checked: the target's file, and expectations by version."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,12 @@ def test_another_vendor_counts_as_the_newest() -> None:
 def test_a_shell_puts_its_prefix_before_the_command(tmp_path: Path) -> None:
     done = prefix_shell(["env", "WHERE=inside"])("sh", "-c", "echo $WHERE")
     assert done.stdout == "inside\n"
+
+
+def test_one_server_is_one_target_whatever_the_shell(tmp_path: Path) -> None:
+    """What the checks of a place share is found by the target, and a scenario makes a new shell for each check."""
+    server = load_target(written(tmp_path, GOOD))
+    assert replace(server, shell=prefix_shell(["a"])) == replace(server, shell=prefix_shell(["a"]))
 
 
 def test_a_sid_reads_as_text() -> None:
