@@ -26,8 +26,6 @@ from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, load
 from galaxy.server.network import network_is_up
 from galaxy.server.swap import swap_back
-from galaxy.server.network import network_is_up
-from galaxy.server.swap import swap_back
 from galaxy.upgrade.history import UpgradeRecord, forget
 from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
