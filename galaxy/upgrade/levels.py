@@ -13,23 +13,23 @@ from galaxy.release.version import Version
 from galaxy.server.config import Server
 from galaxy.server.network import namespace_of
 
-_SINCE = Version.parse("4.19.0")
+LEVELS_SINCE = Version.parse("4.19.0")
 # MS-ADTS 6.1.4.2 msDS-Behavior-Version, by the names of smb.conf(5).
-_LEVELS = {"2008_R2": 4, "2012": 5, "2012_R2": 6, "2016": 7}
+LEVELS = {"2008_R2": 4, "2012": 5, "2012_R2": 6, "2016": 7}
 _DEFAULT = "2008_R2"
 _OPTION = re.compile(r"^\s*ad\s*dc\s*functional\s*level\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-_PATIENCE = 5.0
+_PATIENCE = 5  # ldap3 takes whole seconds
 _ATTRIBUTES = ("domainFunctionality", "forestFunctionality")
 
 
 def require_level(server: Server, version: str) -> None:
     """InputError when a Samba of that version would refuse to start in the running server's domain."""
-    if Version.parse(version) < _SINCE:
+    if Version.parse(version) < LEVELS_SINCE:
         return
     claimed = claimed_level((server.etc / "smb.conf").read_text(encoding="utf-8"))
     domain = _domain_level(server)
-    if domain > _LEVELS[claimed]:
-        needed = next(name for name, level in _LEVELS.items() if level >= domain)
+    if domain > LEVELS[claimed]:
+        needed = next(name for name, level in LEVELS.items() if level >= domain)
         raise InputError(
             f"the domain's functional level ({needed}) is above the one that {version} would claim ({claimed}): it "
             "would refuse to start",
@@ -40,7 +40,7 @@ def require_level(server: Server, version: str) -> None:
 def claimed_level(smb_conf: str) -> str:
     """The level that a Samba with this smb.conf claims: `2008_R2` unless it says otherwise."""
     found = _OPTION.findall(smb_conf)
-    named = {name.upper(): name for name in _LEVELS}
+    named = {name.upper(): name for name in LEVELS}
     return named.get(found[-1].upper(), _DEFAULT) if found else _DEFAULT
 
 

@@ -16,7 +16,7 @@ from galaxy.server.config import Server
 from galaxy.server.network import namespace_of
 
 _TIER = "smoke"
-_PATIENCE = 10.0
+_PATIENCE = 10  # ldap3 takes whole seconds
 
 
 class TierResult(BaseModel):
