@@ -5,9 +5,9 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from galaxy.host.files import read_password
 from galaxy.server.config import Server
 from galaxy.server.execute import exec_
-from galaxy.host.files import read_password
 
 _SCRIPT = Path(__file__).with_name("inside") / "content.py"
 _PYTHON = "/usr/bin/python3"

@@ -22,7 +22,6 @@ DISABLED, NORMAL = "514", "512"
 PHOTO = bytes(range(256)) * 24
 # What a name may hold that a careless comparison stumbles over: other scripts, commas, quotes, a trailing sign.
 NAMES = ("Jürgen Müßig", "Łukasz Żółć", "O'Brien, Ann", "山田 太郎", 'Bob "Bobby" Roe', "a+b=c #1")
-PASSWORD_SIGN = "Aa1-"
 
 
 def samba_tool(*words):
@@ -58,7 +57,7 @@ class Maker:
         self.accounts = {}
 
     def password(self, number):
-        return "%s%s-%d" % (PASSWORD_SIGN, self.asked["seed"], number)
+        return "Aa1-%s-%d" % (self.asked["seed"], number)
 
     def dn(self, name, folder):
         dn = ldb.Dn(self.samdb, "OU=%s,%s,%s" % (folder, OU, self.base))
@@ -71,7 +70,9 @@ class Maker:
         self.samdb.transaction_start()
         try:
             for folder in ("", "OU=People,", "OU=Groups,", "OU=Hosts,"):
-                self.samdb.add({"dn": "%s%s,%s" % (folder, OU, self.base), "objectClass": "organizationalUnit"})
+                self.samdb.add(
+                    {"dn": "%s%s,%s" % (folder, OU, self.base), "objectClass": "organizationalUnit"}
+                )
             people = [self.user(number) for number in range(self.asked["users"])]
             self.groups(people)
             self.odd_ones()
@@ -130,7 +131,9 @@ class Maker:
         first = self.dn(NAMES[0], "People") if self.asked["users"] else None
         if first is not None:
             self.samdb.modify(change(self.samdb, first, "thumbnailPhoto", PHOTO))
-        self.samdb.add({"dn": self.dn("A contact", "People"), "objectClass": "contact", "mail": "a@example.org"})
+        self.samdb.add(
+            {"dn": self.dn("A contact", "People"), "objectClass": "contact", "mail": "a@example.org"}
+        )
         for number in range(3):
             gone = self.dn("gone%d" % number, "People")
             self.samdb.add({"dn": gone, "objectClass": "user", "sAMAccountName": "gone%d" % number})
@@ -149,15 +152,21 @@ class Maker:
 
     def rights(self):
         """A right on an organisational unit that nobody gives by default: full control for everybody's group."""
-        sid = self.samdb.search(self.dn("everybody", "Groups"), ldb.SCOPE_BASE, attrs=["objectSid"])[0]["objectSid"][0]
+        sid = self.samdb.search(self.dn("everybody", "Groups"), ldb.SCOPE_BASE, attrs=["objectSid"])[0][
+            "objectSid"
+        ][0]
         text = self.samdb.schema_format_value("objectSid", sid).decode()
-        samba_tool("dsacl", "set", "--objectdn=OU=Hosts,%s,%s" % (OU, self.base), "--sddl=(A;CI;RPWPCR;;;%s)" % text)
+        samba_tool(
+            "dsacl", "set", "--objectdn=OU=Hosts,%s,%s" % (OU, self.base), "--sddl=(A;CI;RPWPCR;;;%s)" % text
+        )
 
     def policy(self):
         """A group policy object with files, linked to the users' unit, and a logon script."""
         where = ["-H", "ldap://" + self.asked["address"], *self.credentials]
         samba_tool("gpo", "create", POLICY, *where)
-        found = self.samdb.search("CN=Policies,CN=System," + self.base, expression="(displayName=%s)" % POLICY)
+        found = self.samdb.search(
+            "CN=Policies,CN=System," + self.base, expression="(displayName=%s)" % POLICY
+        )
         guid = str(found[0]["cn"])
         samba_tool("gpo", "setlink", "OU=People,%s,%s" % (OU, self.base), guid, *where)
         sysvol = "/var/lib/samba/sysvol/%s" % self.domain
@@ -169,7 +178,12 @@ class Maker:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as sink:
                 sink.write(data)
-            samba_tool("ntacl", "set", "O:LAG:BAD:P(A;;0x001f01ff;;;BA)(A;;0x001f01ff;;;SY)(A;;0x001200a9;;;AU)", path)
+            samba_tool(
+                "ntacl",
+                "set",
+                "O:LAG:BAD:P(A;;0x001f01ff;;;BA)(A;;0x001f01ff;;;SY)(A;;0x001200a9;;;AU)",
+                path,
+            )
         return {"guid": guid, "files": sorted(files)}
 
     def names(self):
