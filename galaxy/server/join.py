@@ -85,15 +85,32 @@ def join(store: Store, settings: Settings, request: JoinRequest) -> Server:
         domain = survey(names.ipv4(request.dc), _namespace(request))
         config = plan(store, replace(request.server, domain=_checked(domain, request).netbios))
         server = Server(store=store, config=config)
-        level = _level(domain, Version.parse(image_of(server).version))
         with journal(store, "join", name) as entry:
-            begin(entry, server)
-            (server.etc / "smb.conf").write_text(smb_conf(config, level), encoding="utf-8")
-            bring_up(entry, server)
-            _join(entry, server, _asked(request, config, domain), settings)
-            take_down(server)
-            _finish(server, request)
+            join_held(entry, server, request, domain, settings)
     return server
+
+
+def join_held(entry: Entry, server: Server, request: JoinRequest, domain: Domain, settings: Settings) -> None:
+    """Fill a new server's folder by a join, by a caller that holds its lock and knows what its config will be."""
+    level = _level(domain, Version.parse(image_of(server).version))
+    begin(entry, server)
+    (server.etc / "smb.conf").write_text(smb_conf(server.config, level), encoding="utf-8")
+    bring_up(entry, server)
+    _join(entry, server, _asked(request, server.config, domain), settings)
+    take_down(server)
+    _finish(server, request)
+
+
+def require_joinable(request: JoinRequest, domain: Domain, version: Version) -> None:
+    """Refuse what `join` would refuse of a domain before it asks for the logon: InputError or HostError."""
+    _checked(domain, request)
+    _level(domain, version)
+
+
+def leave(server: Server, request: JoinRequest, domain: Domain) -> None:
+    """Have a DC of `server`'s name removed from the domain, by that server's own image; it may be gone already."""
+    asked = _asked(request, server.config, domain)
+    _require(_run(server, "leave", asked, _LEAVE_SECONDS), server, asked)
 
 
 def _namespace(request: JoinRequest) -> Path | None:
