@@ -52,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
     _command("rm", "server:rm", "Remove a server with its state."),
     _command("ls", "server:ls", "List servers: image, state, address, since."),
     _command("upgrade", "upgrade:upgrade", "Move a server to another Samba version."),
+    _command("rollback", "rollback:rollback", "Move a server back to the version of before."),
     _command("verify", "verify:verify", "Check images, a server or any domain controller."),
     _command("certificate show", "gate:show", "Show an image's certificate."),
     _command("certificate check", "gate:check", "Check a certificate file's signature."),

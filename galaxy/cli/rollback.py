@@ -1,0 +1,151 @@
+"""galaxy rollback."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from galaxy.cli.render import need_root, print_json, ready_store, table
+from galaxy.host.errors import ServerError
+from galaxy.host.files import read_password
+from galaxy.host.progress import say
+from galaxy.host.settings import load_settings
+from galaxy.host.store import default_store
+from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, planned
+from galaxy.upgrade.rollback import rollback as go_back
+from galaxy.upgrade.ways import Offer, Way
+
+
+def rollback(
+    name: Annotated[str, typer.Argument(help="The server's name.")],
+    way: Annotated[
+        Way | None,
+        typer.Option(
+            help="snapshot: the state of before the upgrade, for a domain's only DC; downgrade: the data of now, in "
+            "place; rejoin: leave the domain and join it again, from another DC's data. By default one that loses "
+            "nothing, if there is no choice to make."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="SNAPSHOT", help="Go back to this snapshot, as in: galaxy snapshots NAME."),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what could be done, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Lose what is listed.")] = False,
+    dc: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="For a rejoin: another DC of the domain.")
+    ] = None,
+    admin_user: Annotated[
+        str, typer.Option(help="For a rejoin: who may remove and add DCs.")
+    ] = "Administrator",
+    admin_password_file: Annotated[
+        Path | None, typer.Option(help="For a rejoin: that user's password.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Move a server back to the Samba version of before its last upgrade, and check it.
+
+    Lists the ways that are safe, and what each would lose. Nothing is lost without --yes (or a yes on a terminal).
+    """
+    request = RollbackRequest(
+        name=name, way=way, to=to, dc=dc, user=admin_user, password=_password(admin_password_file)
+    )
+    if plan:
+        need_root("Planning a rollback")
+        found = planned(default_store(), request)
+        if as_json:
+            print_json(asdict(found))
+        else:
+            _show_plan(found)
+        return
+    report = go_back(
+        ready_store("Rolling a server back"),
+        load_settings(),
+        request,
+        show=lambda found: _tell(found, as_json=as_json),
+        confirm=lambda offer: yes or _asked(offer),
+    )
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _show(report)
+    _require_good(report)
+
+
+def _password(file: Path | None) -> str | None:
+    return None if file is None else read_password(file)
+
+
+def _tell(plan: RollbackPlan, *, as_json: bool) -> None:
+    """Before anything is done: what will be, or why nothing can be chosen. With --json only a refusal is told."""
+    if plan.way is None:
+        if as_json:
+            print_json(asdict(plan))
+        else:
+            _show_plan(plan)
+    elif (offer := plan.offer(plan.way)).loses and not as_json:
+        print(f"{plan.server}: going back to {offer.what} loses:")
+        for line in offer.loses:
+            print(f"  {line}")
+
+
+def _asked(offer: Offer) -> bool:
+    """A yes on a terminal; elsewhere nobody can be asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    say(f"Lose what is listed, by the way {offer.way}? Type yes:")
+    return sys.stdin.readline().strip().lower() == "yes"
+
+
+def _show_plan(plan: RollbackPlan) -> None:
+    state = "running" if plan.sound else "running, and not well" if plan.running else "stopped"
+    target = plan.target.ref if plan.target else "an image that is not there"
+    print(f"{plan.server} ({state}): {plan.source.ref} -> {target}")
+    for offer in plan.offers:
+        _show_offer(offer)
+    if plan.way is not None and plan.offer(plan.way).open:
+        print(f"would go by {plan.way}:")
+        steps = plan.offer(plan.way).steps
+        table(
+            ("STEP", "WHY", "CLIENTS SEE"),
+            [(step.name, step.reason, step.seen or "nothing") for step in steps],
+        )
+
+
+def _show_offer(offer: Offer) -> None:
+    print(f"--way {offer.way}: {offer.what}")
+    if not offer.open:
+        print(f"  closed: {offer.refused}")
+        return
+    loses: tuple[Any, ...] = offer.loses or ("nothing",)
+    print(f"  loses: {loses[0]}")
+    for line in loses[1:]:
+        print(f"         {line}")
+    for title, lines in (("note", offer.notes), ("needs", offer.needs)):
+        for line in lines:
+            print(f"  {title}: {line}")
+
+
+def _show(report: RollbackReport) -> None:
+    print(f"{report.server}: {report.source} -> {report.target}, by {report.way}")
+    if (switched := report.switch) is not None:
+        print(
+            f"  away for {switched.away:.2f} s: stopped {switched.stopped:.2f}, snapshot {switched.snapshotted:.2f}, "
+            f"started {switched.started:.2f}, probed {switched.probed:.2f}"
+        )
+    if report.kept:
+        print(f"  the state of before is the snapshot {report.kept}")
+    if report.after.checks is not None:
+        print(f"  {report.after.checks.passed} checks passed with clients at work")
+
+
+def _require_good(report: RollbackReport) -> None:
+    if not report.after.good:
+        assert report.after.checks is not None
+        troubles = report.after.checks.troubles
+        raise ServerError(
+            f"{report.server} runs {report.target}, but {len(troubles)} checks fail: {'; '.join(troubles[:3])}",
+            f"Details are in {report.after.checks.folder}",
+        )

@@ -1,0 +1,328 @@
+"""Back to an older version by leaving the domain and joining it again, where other DCs have the data too.
+
+Nothing of the newer version's databases is taken along: the older one gets the directory from another DC. What that
+does not have stays the server's own: smb.conf, sysvol with its ids (Samba replicates neither), and the TLS keys.
+
+Until the domain is told to forget the old DC, an error or a killed command ends with the newer version running as
+before. From then on there is only forward: `recover` goes on from where it stopped. For that the credentials lie in
+the server's folder, mode 0600, until it is done.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.host.errors import GalaxyError, InputError, ServerError
+from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.journal import Entry, journal, undoes
+from galaxy.host.process import run
+from galaxy.host.progress import say, step
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.release.version import Version
+from galaxy.server import lifecycle
+from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server, load
+from galaxy.server.copying import sync_file_system
+from galaxy.server.create import CreateRequest
+from galaxy.server.execute import exec_
+from galaxy.server.join import JoinRequest, join_held, leave, require_joinable
+from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
+from galaxy.server.rootfs import image_of
+from galaxy.server.survey import Domain, survey
+from galaxy.server.swap import exchange
+from galaxy.upgrade.changes import changes_since, object_line
+from galaxy.upgrade.history import UpgradeRecord
+from galaxy.upgrade.history import record as remember
+from galaxy.upgrade.hold import hold
+from galaxy.upgrade.partners import look
+from galaxy.upgrade.smoke import smoke
+from galaxy.upgrade.switch import with_image
+
+_DELIVER_SECONDS = 300.0
+# Below the server's folder: a join under way, one that is done, and what was there before.
+_HOME, _JOINED, _ASIDE = "rejoining", "rejoined", "before-rejoin"
+# The server's own, which no other DC has: files of smb.conf; sysvol, and the ids that its ACLs are written in; keys.
+_OWN_PARTS = ("etc",)
+_OWN_STATE = ("sysvol", "private/idmap.ldb", "private/tls")
+
+
+class RejoinRequest(BaseModel):
+    """The image to join with, the address of another DC, and who may demote and join there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_id: str
+    dc: str
+    user: str
+    password: str
+
+
+class _Progress(BaseModel):
+    """How far a rejoin is, in the server's folder. `left`: the domain has been told to forget the old DC."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    request: RejoinRequest
+    old_image: str
+    running: bool
+    left: bool = False
+    ready_timeout: float
+    stop_timeout: float
+    join_timeout: float
+
+    @property
+    def settings(self) -> Settings:
+        """The timeouts of the command that was interrupted."""
+        return Settings(
+            ready_timeout=self.ready_timeout, stop_timeout=self.stop_timeout, join_timeout=self.join_timeout
+        )
+
+
+def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Settings, *, sound: bool) -> None:
+    """Demote a server and join it again with another image. The caller holds its lock.
+
+    What it has acknowledged is delivered to the other DC first, if it is `sound`. Raises InputError, HostError or
+    ServerError with the server as it was, until the domain was told; then ServerError says that `recover` goes on.
+    """
+    running = lifecycle.status(server).state == "running"
+    with _in_network(server, running=running):
+        _require_ready(server, request)
+    progress = _Progress(
+        request=request,
+        old_image=server.config.image_id,
+        running=running and sound,
+        ready_timeout=settings.ready_timeout,
+        stop_timeout=settings.stop_timeout,
+        join_timeout=settings.join_timeout,
+    )
+    with _resumable(entry, server, progress):
+        if running:
+            _deliver_and_stop(entry, server, request, settings, sound=sound)
+        _forward(server, progress)
+
+
+@contextmanager
+def _in_network(server: Server, *, running: bool) -> Iterator[None]:
+    """The server's network for the block, also when it is stopped."""
+    if running:
+        yield
+        return
+    with journal(server.store, "look", server.name) as entry:
+        bring_up(entry, server)
+        yield
+        take_down(server)
+
+
+def _require_ready(server: Server, request: RejoinRequest) -> None:
+    """Ask everything that can be asked before anything is done."""
+    domain = survey(request.dc, namespace_of(server))
+    if domain.dc.lower() == server.config.fqdn.lower():
+        raise InputError(f"{request.dc} is {server.name} itself", "Give --dc the address of another DC.")
+    target = as_image(server, request.image_id)
+    require_joinable(_wanted(server, request), domain, Version.parse(image_of(target).version))
+
+
+@contextmanager
+def _resumable(entry: Entry, server: Server, progress: _Progress) -> Iterator[None]:
+    """The block is the rejoin: how to go on or back is known before it, and forgotten at its end."""
+    with entry.until_done("rejoin", f"{server.store.root}:{server.name}"):
+        _note(server, progress)
+        yield
+        _commit(server, progress)
+    _remove_old(entry, server)
+
+
+def _deliver_and_stop(
+    entry: Entry, server: Server, request: RejoinRequest, settings: Settings, *, sound: bool
+) -> None:
+    """Have the other DC fetch everything, and stop; ServerError if somebody wrote in between."""
+    if not sound:
+        lifecycle.stop_quickly(server, settings)
+        return
+    before = look(entry, server).usn
+    with step(f"delivering what {server.name} knows to {request.dc}"):
+        _deliver(server, survey(request.dc, namespace_of(server)))
+    lifecycle.stop_quickly(server, settings)
+    late = changes_since(entry, server, before, server.folder).objects
+    if late:
+        raise ServerError(
+            f"{len(late)} changes came while {server.name} was stopped, and the other DCs do not have them: "
+            f"{object_line(late[0])}",
+            "Try again when nobody writes; the server runs as before.",
+        )
+
+
+def _deliver(server: Server, domain: Domain) -> None:
+    """Have another DC pull every naming context from here now; its own account asks for it."""
+    for context in _contexts(server):
+        argv = ("samba-tool", "drs", "replicate", domain.dc, server.config.fqdn, context, "--machine-pass")
+        done = exec_(server, argv, timeout=_DELIVER_SECONDS)
+        if done.returncode != 0:
+            lines = [line for line in done.output.strip().splitlines() if line.strip()]
+            raise ServerError(
+                f"{domain.dc} does not fetch {context} from {server.name}: {lines[-1] if lines else done.returncode}",
+                "See what is wrong between them: samba-tool drs showrepl",
+            )
+
+
+def _contexts(server: Server) -> tuple[str, ...]:
+    base = server.config.base_dn
+    configuration = f"CN=Configuration,{base}"
+    zones = (f"DC=DomainDnsZones,{base}", f"DC=ForestDnsZones,{base}")
+    return (base, configuration, f"CN=Schema,{configuration}", *zones)
+
+
+def _forward(server: Server, progress: _Progress) -> None:
+    """From a stopped server to the older version running; every part can be done again.
+
+    Its journal is its own: what it made is undone before anything begins anew.
+    """
+    joined = server.folder / _JOINED
+    with journal(server.store, "rejoin", server.name) as entry, hold(entry, server):
+        if not joined.is_dir():
+            _join_anew(entry, server, progress, joined)
+        (joined / "server.toml").unlink(missing_ok=True)
+        exchange(server.folder, joined, server.folder / _ASIDE)
+        moved = with_image(server, progress.request.image_id)
+        lifecycle.start_held(moved, progress.settings, in_network=True)
+        smoke(moved)
+
+
+def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) -> None:
+    """Leave the domain, join it in a folder of its own, and give that its name when it is whole."""
+    request = progress.request
+    home = server.folder / _HOME
+    shutil.rmtree(home, ignore_errors=True)
+    config = server.config.model_copy(
+        update={"image_id": request.image_id, "network": _reached_by(server), "created": datetime.now(UTC)}
+    )
+    new = Server(store=server.store, config=config, home=home)
+    wanted, domain = _wanted(server, request), survey(request.dc, namespace_of(server))
+    _note(server, progress.model_copy(update={"left": True}))
+    with step(f"taking the old {server.config.hostname} out of {server.config.realm}"):
+        leave(as_image(server, request.image_id), wanted, domain)
+    join_held(entry, new, wanted, domain, progress.settings)
+    _carry_over(server, new)
+    sync_file_system(home)
+    home.rename(joined)
+    sync_folder(server.folder)
+
+
+def _carry_over(server: Server, new: Server) -> None:
+    """Give the joined folder what is the server's own; the old folder keeps it too until all is done."""
+    if not (new.secrets / "admin-password").exists():
+        shutil.rmtree(new.secrets)
+    for part in _OWN_PARTS:
+        shutil.rmtree(new.folder / part)
+    for name in _OWN_STATE:
+        if (server.state / name).exists():
+            _copy(server.state / name, new.state / name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    run(["rm", "-rf", target])
+    run(["cp", "--archive", "--reflink=auto", "--sparse=always", source, target], timeout=_DELIVER_SECONDS)
+
+
+def _wanted(server: Server, request: RejoinRequest) -> JoinRequest:
+    config = server.config
+    return JoinRequest(
+        server=CreateRequest(
+            name=config.name,
+            image=request.image_id,
+            realm=config.realm,
+            domain=config.domain,
+            hostname=config.hostname,
+            address=config.address,
+            network=_reached_by(server),
+            dns_forwarders=config.dns_forwarders,
+            password=request.password,
+        ),
+        dc=request.dc,
+        user=request.user,
+    )
+
+
+def _reached_by(server: Server) -> Network:
+    """The network that the old one leaves and the new one joins in: the server's own, which is there already."""
+    path = namespace_of(server)
+    return HostNetwork() if path is None else NamespaceNetwork(path=path)
+
+
+def as_image(server: Server, image_id: str) -> Server:
+    """The server as it would be with another image; nothing is written."""
+    return Server(
+        store=server.store, config=server.config.model_copy(update={"image_id": image_id}), home=server.home
+    )
+
+
+def _note(server: Server, progress: _Progress) -> None:
+    write_atomic(server.pending, progress.model_dump_json() + "\n", 0o600)
+
+
+def _commit(server: Server, progress: _Progress) -> None:
+    """The older version runs and is checked: from here on it is the server."""
+    change = UpgradeRecord(
+        from_image=progress.old_image,
+        to_image=progress.request.image_id,
+        snapshot="",
+        committed=datetime.now(UTC),
+        way="rejoin",
+    )
+    remember(server, change)
+    server.pending.unlink()
+    sync_folder(server.folder)
+
+
+def _remove_old(entry: Entry, server: Server) -> None:
+    """Remove what was left of the newer version and of the join: neither may ever be a DC again."""
+    for name in (_ASIDE, _JOINED, _HOME):
+        folder = server.folder / name
+        entry.on_failure("tree", folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@undoes("rejoin")
+def _resume(target: str) -> None:
+    """Back to the newer version as long as the domain knows it, else forward to the older; can be done again."""
+    root, _, name = target.rpartition(":")
+    store = Store(root=Path(root))
+    if not (store.servers / name / "server.toml").exists():
+        return  # removed since, with all it held
+    server = load(store, name)
+    if not server.pending.exists():
+        return
+    progress = _Progress.model_validate_json(server.pending.read_bytes())
+    if lifecycle.status(server).state == "running":
+        lifecycle.kill(server)
+    lifecycle.clear(server)
+    if progress.left:
+        _finish(server, progress)
+    else:
+        _go_back(server, progress)
+
+
+def _go_back(server: Server, progress: _Progress) -> None:
+    say(f"{server.name}: going on with the version of before the rollback")
+    if progress.running:
+        lifecycle.start_held(server, progress.settings, in_network=network_is_up(server))
+        smoke(server)
+    server.pending.unlink()
+
+
+def _finish(server: Server, progress: _Progress) -> None:
+    say(f"{server.name}: going on with its return to the domain")
+    try:
+        _forward(server, progress)
+    except GalaxyError as error:
+        raise ServerError(
+            f"{server.name} has left the domain and could not join it again: {error.message}",
+            f"Mend that, and go on: galaxy recover. Its databases of before are in {server.folder}.",
+        ) from None
+    _commit(server, progress)
+    with journal(server.store, "rejoin", server.name) as entry:
+        _remove_old(entry, server)

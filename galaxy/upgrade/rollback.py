@@ -1,0 +1,317 @@
+"""The way back after the commit point: see which ways are safe and what each loses, go one, check the old version.
+
+Going back by snapshot or downgrade is a switch of versions like an upgrade: new connections wait, the present state is
+kept first, and an error or a killed command ends with the newer version and that state, or past the commit point
+with the older one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict
+
+from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
+from galaxy.host.journal import Entry, journal
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.image.catalogue import SHORT, Catalogue, Image
+from galaxy.image.mount import verify_digest
+from galaxy.server import lifecycle
+from galaxy.server.config import Server, load
+from galaxy.server.copying import freshen
+from galaxy.server.kept import Snapshot, find_snapshot
+from galaxy.server.ready import answers
+from galaxy.server.rootfs import image_of, rootfs_of
+from galaxy.upgrade.aftermath import Aftermath, look_after
+from galaxy.upgrade.changes import Changes, changes_since
+from galaxy.upgrade.consult import run_inside
+from galaxy.upgrade.history import last_upgrade
+from galaxy.upgrade.partners import Directory, look
+from galaxy.upgrade.plan import ImageChoice, UpgradePlan
+from galaxy.upgrade.rejoin import RejoinRequest, rejoin
+from galaxy.upgrade.switch import Switched, switch
+from galaxy.upgrade.ways import Offer, Situation, Way, offers
+
+_TOOL = "usr/sbin/samba_downgrade_db"
+_DOWNGRADE_SECONDS = 1800.0
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRequest:
+    """What was asked for. `to`: a snapshot's id. `dc`, `user` and `password` are for a rejoin alone."""
+
+    name: str
+    way: Way | None = None
+    to: str | None = None
+    dc: str | None = None
+    user: str = "Administrator"
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackPlan:
+    """What a rollback could do and what it will: `way` is None when nothing can be chosen without a person."""
+
+    server: str
+    source: ImageChoice
+    target: ImageChoice | None
+    snapshot: str
+    running: bool
+    sound: bool
+    offers: tuple[Offer, ...]
+    way: Way | None
+
+    def offer(self, way: Way) -> Offer:
+        """The offer of a way."""
+        return next(one for one in self.offers if one.way is way)
+
+
+class RollbackReport(BaseModel):
+    """What a rollback did; `kept` is the snapshot of the state that it left, `lost` what was given up."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: str
+    way: Way
+    source: str
+    target: str
+    kept: str
+    lost: tuple[str, ...]
+    switch: Switched | None
+    after: Aftermath
+
+
+Show = Callable[[RollbackPlan], None]
+Confirm = Callable[[Offer], bool]
+
+
+def rollback(
+    store: Store, settings: Settings, request: RollbackRequest, *, show: Show, confirm: Confirm
+) -> RollbackReport:
+    """Move a server back to the version before. `show` gets the plan; `confirm` is asked when something would be lost.
+
+    PolicyError, with nothing done, when no way is safe, none can be chosen, or the loss isn't confirmed. Any later
+    error leaves the server as it was, running if it ran.
+    """
+    server = load(store, request.name)
+    with lifecycle.held(server), journal(store, "rollback", server.name) as entry:
+        plan = plan_rollback(entry, server, request)
+        show(plan)
+        offer = require_way(plan, request)
+        if offer.loses and not confirm(offer):
+            raise PolicyError(
+                f"going back by {offer.way} would lose what is listed, and nobody has confirmed that",
+                f"Confirm it with --yes, or choose a way that loses nothing: galaxy rollback {server.name} --plan",
+            )
+        kept, switched = _go(entry, server, plan, offer, request, settings)
+        moved = load(store, request.name)
+        after = look_after(moved)
+    assert plan.target is not None
+    return RollbackReport(
+        server=server.name,
+        way=offer.way,
+        source=plan.source.ref,
+        target=plan.target.ref,
+        kept=kept,
+        lost=offer.loses,
+        switch=switched,
+        after=after,
+    )
+
+
+def planned(store: Store, request: RollbackRequest) -> RollbackPlan:
+    """What `rollback` could do and would choose; changes nothing of the server."""
+    server = load(store, request.name)
+    with journal(store, "look", server.name) as entry:
+        return plan_rollback(entry, server, request)
+
+
+def plan_rollback(entry: Entry, server: Server, request: RollbackRequest) -> RollbackPlan:
+    """Look at the server, its history and its database, and decide. InputError when there is nothing to go back to."""
+    at = _situation(entry, server, request)
+    found = offers(at)
+    running = lifecycle.status(server).state == "running"
+    return RollbackPlan(
+        server=server.name,
+        source=at.source,
+        target=at.target,
+        snapshot=at.snapshot.id if at.snapshot else "",
+        running=running,
+        sound=running and not any(answers(server, _PATIENCE).values()),
+        offers=found,
+        way=_chosen(found, request),
+    )
+
+
+def require_way(plan: RollbackPlan, request: RollbackRequest) -> Offer:
+    """The offer that will be gone. PolicyError when it is closed, or nothing can be chosen without a person."""
+    if plan.way is None:
+        named = ", ".join(f"--way {one.way}" for one in plan.offers if one.open)
+        raise PolicyError(
+            f"no way back for {plan.server} is safe without a decision",
+            f"Choose: {named}." if named else "Mend what is said of the ways above.",
+        )
+    offer = plan.offer(plan.way)
+    if not offer.open:
+        raise PolicyError(f"{plan.server} cannot go back by {plan.way}: {offer.refused}", "See: --plan")
+    if plan.way is Way.REJOIN and not (request.dc and request.password):
+        raise InputError(
+            "a rejoin needs another DC and the right to join", f"Give {' and '.join(offer.needs)}."
+        )
+    return offer
+
+
+def _chosen(found: tuple[Offer, ...], request: RollbackRequest) -> Way | None:
+    """The way that was asked for, or one that loses nothing: the snapshot, or the only one that is open."""
+    if request.way is not None or request.to is not None:
+        return request.way or Way.SNAPSHOT
+    ways = [one for one in found if one.open]
+    free = [one.way for one in ways if not (one.loses or one.needs)]
+    if Way.SNAPSHOT in free:
+        return Way.SNAPSHOT
+    return free[0] if len(ways) == 1 and free else None
+
+
+def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situation:
+    present = image_of(server)
+    record = last_upgrade(server)
+    if record is None and request.to is None:
+        raise InputError(
+            f"{server.name} has not been upgraded to {present.ref} by Galaxy: there is nothing to go back to",
+            f"To go to an older state: galaxy snapshots {server.name}, then galaxy rollback {server.name} --to ID",
+        )
+    snapshot, no_snapshot = _snapshot(
+        server, request.to or (record.snapshot if record else ""), named=bool(request.to)
+    )
+    old_id = (
+        snapshot.image_id if snapshot is not None and request.to else (record.from_image if record else "")
+    )
+    target, no_image = _target(server, old_id)
+    directory, changes, unreadable = _look(entry, server, snapshot)
+    return Situation(
+        name=server.name,
+        source=ImageChoice.of(present),
+        target=target,
+        why_not=no_image or no_snapshot,
+        snapshot=snapshot,
+        chosen=request.to is not None,
+        directory=directory,
+        unreadable=unreadable,
+        changes=changes,
+        smb_conf=(server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace"),
+        tool=(rootfs_of(server) / _TOOL).exists(),
+    )
+
+
+def _snapshot(server: Server, wanted: str, *, named: bool) -> tuple[Snapshot | None, str]:
+    """The snapshot to go back to, or why it is not there; one that somebody named has to be."""
+    try:
+        return find_snapshot(server, wanted), ""
+    except GalaxyError as error:
+        if named:
+            raise
+        return None, f"the snapshot from before the upgrade cannot be used: {error.message}"
+
+
+def _target(server: Server, image_id: str) -> tuple[ImageChoice | None, str]:
+    """The image to go back to, its bytes checked; or why that can't be."""
+    image = _image(server, image_id)
+    if image is None:
+        return None, (
+            f"the image that it would go back to ({image_id[:SHORT]}) is not in the store: import it again "
+            "(galaxy image import), or build the same plan again: the id will be the same"
+        )
+    verify_digest(image)
+    return ImageChoice.of(image), ""
+
+
+def _image(server: Server, image_id: str) -> Image | None:
+    return next((one for one in Catalogue(store=server.store).images() if one.id == image_id), None)
+
+
+def _look(
+    entry: Entry, server: Server, snapshot: Snapshot | None
+) -> tuple[Directory | None, Changes | None, str]:
+    """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
+    then = _then(entry, server, snapshot) if snapshot is not None else None
+    try:
+        now = look(entry, server)
+        changes = changes_since(entry, server, then.usn, snapshot.path) if then and snapshot else None
+    except ServerError as error:
+        return then, None, error.message
+    return now, changes, ""
+
+
+def _then(entry: Entry, server: Server, snapshot: Snapshot) -> Directory | None:
+    """What the snapshot's database says, read by its own image."""
+    if _image(server, snapshot.image_id) is None:
+        return None
+    config = server.config.model_copy(update={"image_id": snapshot.image_id})
+    return look(entry, Server(store=server.store, config=config, home=snapshot.path))
+
+
+def _go(
+    entry: Entry,
+    server: Server,
+    plan: RollbackPlan,
+    offer: Offer,
+    request: RollbackRequest,
+    settings: Settings,
+) -> tuple[str, Switched | None]:
+    """Go a way; returns the snapshot that keeps what was left, and the times of the switch."""
+    assert plan.target is not None
+    if offer.way is Way.REJOIN:
+        assert request.dc is not None
+        assert request.password is not None
+        wanted = RejoinRequest(
+            image_id=plan.target.id, dc=request.dc, user=request.user, password=request.password
+        )
+        rejoin(entry, server, wanted, settings, sound=plan.sound)
+        return "", None
+    done = switch(
+        entry,
+        server,
+        _as_upgrade(plan, plan.target, offer),
+        settings,
+        convert=_restore(find_snapshot(server, plan.snapshot)) if offer.way is Way.SNAPSHOT else _downgrade,
+        start=True,
+        sound=plan.sound,
+        way=offer.way,
+    )
+    return done.snapshot, done
+
+
+def _as_upgrade(plan: RollbackPlan, target: ImageChoice, offer: Offer) -> UpgradePlan:
+    return UpgradePlan(
+        server=plan.server,
+        source=plan.source,
+        target=target,
+        running=plan.running,
+        rehearsal=False,
+        need=0,
+        steps=offer.steps,
+    )
+
+
+def _restore(snapshot: Snapshot) -> Callable[[Server], None]:
+    """Make the stopped server's state equal to the snapshot's, which stays."""
+
+    def restore(server: Server) -> None:
+        freshen(snapshot.path, server.folder, {}).sync()
+
+    return restore
+
+
+def _downgrade(server: Server) -> None:
+    """Have the newer version write its databases in the format that any version reads; ServerError when it cannot."""
+    if not (rootfs_of(server) / _TOOL).exists():
+        return  # both versions have the same format: see ways.py
+    done = run_inside(server, ("/usr/bin/python3", f"/{_TOOL}"), _DOWNGRADE_SECONDS)
+    (server.log / "downgrade.log").write_text(done.output, encoding="utf-8")
+    if done.returncode != 0:
+        lines = [line for line in done.output.strip().splitlines() if line.strip()]
+        raise ServerError(
+            f"samba_downgrade_db failed on {server.name}: {lines[-1] if lines else done.returncode}",
+            f"Its output is in {server.log / 'downgrade.log'}; the server is as it was.",
+        )
