@@ -12,8 +12,7 @@ from pathlib import Path
 
 from galaxy.host.files import require_space, sync_folder
 from galaxy.host.journal import Entry, journal
-from galaxy.host.lock import locked
-from galaxy.server import running
+from galaxy.server import lifecycle, running
 from galaxy.server.config import Network, Server
 from galaxy.server.container import handle
 from galaxy.server.contents import shares_blocks
@@ -21,8 +20,6 @@ from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_fi
 from galaxy.server.kept import CONFIG, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.writers import writers_held
-
-_WAIT = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +64,7 @@ def clone(entry: Entry, server: Server, home: Path, network: Network) -> Clone:
 def snapshot(server: Server, reason: str = "by hand", *, pinned: bool = False) -> Snapshot:
     """Keep a consistent copy of a running or stopped server; a pinned one is never pruned."""
     with (
-        locked(server.store, server.lock, wait=_WAIT),
+        lifecycle.held(server),
         journal(server.store, "snapshot", server.name) as entry,
     ):
         ahead = prepare(entry, server, reason)
@@ -81,7 +78,7 @@ def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
     need_space(server.folder, server.snapshots, f"a snapshot of {server.name}")
     began = time.monotonic()
     server.snapshots.mkdir(mode=0o700, exist_ok=True)
-    name = _free_id(server)
+    name = free_id(server)
     making = server.snapshots / f".{name}.making"
     entry.on_failure("tree", making)
     making.mkdir(mode=0o700)
@@ -127,8 +124,9 @@ def discard(server: Server, unwanted: Snapshot) -> None:
 
 def need_space(source: Path, target: Path, purpose: str) -> None:
     """HostError when a state does not fit beside itself; where blocks are shared, it takes next to nothing."""
-    if not shares_blocks(source):
-        require_space(target, space_of(source), purpose)
+    place = next(parent for parent in (target, *target.parents) if parent.exists())
+    if not shares_blocks(place):
+        require_space(place, space_of(source), purpose)
 
 
 def _copy_twice(server: Server, target: Path) -> Copied:
@@ -161,8 +159,8 @@ def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pin
     return made.model_copy(update={"path": final})
 
 
-def _free_id(server: Server) -> str:
-    """The time, in UTC, and a number where a second has several: sorted by name is sorted by age."""
+def free_id(server: Server) -> str:
+    """The id of a new snapshot: its time in UTC, and a number where a second has several; in the order of age."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     candidates = (now, *(f"{now}-{number}" for number in range(2, 100)))
     return next(name for name in candidates if not list(server.snapshots.glob(f"*{name}*")))
