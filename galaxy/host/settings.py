@@ -43,6 +43,15 @@ class AptSettings(BaseModel):
     )
 
 
+class SnapshotSettings(BaseModel):
+    """Which snapshots are removed: after each upgrade, and by `galaxy prune` unless it is told otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int = Field(default=5, ge=1, description="how many of the newest stay, however old")
+    days: float = Field(default=30.0, ge=0, description="how old the others may become")
+
+
 class Settings(BaseModel):
     """All settings; unknown keys are refused."""
 
@@ -51,6 +60,7 @@ class Settings(BaseModel):
     jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     apt: AptSettings = AptSettings()
     tarball: TarballSettings = TarballSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     provision_timeout: float = Field(default=300.0, gt=0, description="seconds that making a domain may take")
     join_timeout: float = Field(default=3600.0, gt=0, description="seconds that joining a domain may take")
     ready_timeout: float = Field(default=60.0, gt=0, description="seconds that a server may take to answer")

@@ -42,7 +42,7 @@ def upgrade(store: Store, settings: Settings, request: UpgradeRequest) -> Upgrad
             switched = switch(entry, server, plan, settings)
         moved = load(store, request.name)
         after = look_after(moved) if plan.running else None
-        prune(moved, 5, 30)
+        prune(moved, settings.snapshots.keep, settings.snapshots.days)
     return UpgradeReport(
         server=plan.server,
         source=plan.source.ref,

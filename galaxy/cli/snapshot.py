@@ -1,0 +1,179 @@
+"""galaxy snapshot, snapshots, restore, prune."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from galaxy.cli.render import need_root, print_json, ready_store, size, table
+from galaxy.host.errors import InputError, PolicyError, ServerError
+from galaxy.host.progress import say, step
+from galaxy.host.settings import load_settings
+from galaxy.host.store import default_store
+from galaxy.server.config import Server, load
+from galaxy.server.kept import Snapshot, config_of, damaged, find_snapshot
+from galaxy.server.kept import snapshots as snapshots_of
+from galaxy.server.restore import Restored
+from galaxy.server.restore import restore as put_back
+from galaxy.server.snapshot import discard
+from galaxy.server.snapshot import prune as remove_old
+from galaxy.server.snapshot import snapshot as take
+from galaxy.upgrade.partners import require_no_partners
+
+Name = Annotated[str, typer.Argument(help="The server's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def snapshot(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="What it is for; shown by: galaxy snapshots.")] = "by hand",
+    pin: Annotated[bool, typer.Option("--pin", help="Keep it until it is removed by its id.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Keep a consistent copy of a server's configuration, state and secrets, running or stopped.
+
+    A running one goes on; who writes to its databases waits for some milliseconds.
+    """
+    made = take(load(ready_store("Taking a snapshot"), name), reason, pinned=pin)
+    if as_json:
+        print_json(_plain(made))
+        return
+    print(f"{name}: snapshot {made.id}, {size(made.size)}, in {made.seconds:.1f} s")
+    if made.running:
+        print(f"  the server went on; writers waited {made.held * 1000:.0f} ms")
+    print(f"  to go back to it: galaxy restore {name} {made.id}")
+
+
+def snapshots(name: Name, as_json: Json = False) -> None:
+    """List a server's snapshots: when, why, of which version, how large; oldest first."""
+    need_root("Looking at snapshots")
+    server = load(default_store(), name)
+    found, broken = snapshots_of(server), damaged(server)
+    if as_json:
+        rows = [_plain(one) for one in found]
+        print_json([*rows, *({"id": key, "damaged": error.message} for key, error in broken.items())])
+    elif found or broken:
+        columns = ("ID", "TAKEN", "VERSION", "SIZE", "REASON")
+        lines = [(*_row(one), one.reason + (" (pinned)" if one.pinned else "")) for one in found]
+        lines += [(key, "-", "-", "-", f"damaged: {error.message}") for key, error in broken.items()]
+        table(columns, lines)
+    else:
+        print(f"{name} has no snapshots; make one: galaxy snapshot {name}")
+
+
+def restore(
+    name: Name,
+    snapshot_id: Annotated[str, typer.Argument(metavar="ID", help="As in: galaxy snapshots NAME.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Give up what was written since the snapshot.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a server the configuration, the state and the version of a snapshot. It runs afterwards if it ran before.
+
+    What it replaces is kept as a snapshot. If the server does not start, all is as it was. Refused where other domain
+    controllers know the domain: for them it would be a USN rollback.
+    """
+    server = load(ready_store("Restoring a snapshot"), name)
+    wanted = find_snapshot(server, snapshot_id)
+    _require_alone(server, wanted)
+    if not (yes or _asked(server, wanted)):
+        raise PolicyError(
+            f"restoring {wanted.id} would lose what was written to {name} since {wanted.taken:%Y-%m-%d %H:%M} UTC",
+            "Confirm it with --yes.",
+        )
+    with step(f"restoring {wanted.id}"):
+        done = put_back(server, wanted, load_settings())
+    if as_json:
+        print_json(_told(wanted, done))
+        return
+    print(f"{name}: {done.ready.in_words() if done.ready else 'stopped'}, version {wanted.version}")
+    print(
+        f"  state of {wanted.taken:%Y-%m-%d %H:%M:%S} UTC; the one of before is the snapshot {done.kept.id}"
+    )
+
+
+def prune(
+    name: Name,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Remove exactly these, pinned or not.")
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Leave this many of the newest, however old; by default as in the settings."
+        ),
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="DAYS", help="Remove none that is younger; by default as in the settings."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Remove old snapshots of a server: those that are old enough and not among the newest. Pinned ones stay."""
+    server = load(ready_store("Removing snapshots"), name)
+    if ids and (keep is not None or older_than is not None):
+        raise InputError("ids, and a number or an age, are two ways of choosing", "Give one of them.")
+    gone = _these(server, ids) if ids else remove_old(server, *_limits(keep, older_than))
+    if as_json:
+        print_json([_plain(one) for one in gone])
+        return
+    freed = sum(one.size for one in gone)
+    print(f"{name}: {len(gone)} removed, {size(freed)}; {len(snapshots_of(server))} left")
+    for one in gone:
+        print(f"  {one.id}  {one.reason}")
+
+
+def _row(one: Snapshot) -> tuple[str, str, str, str]:
+    return one.id, f"{one.taken:%Y-%m-%d %H:%M:%S}", one.version, size(one.size)
+
+
+def _plain(one: Snapshot) -> dict[str, object]:
+    return one.model_dump(mode="json") | {"path": one.path}
+
+
+def _told(wanted: Snapshot, done: Restored) -> dict[str, object]:
+    return {
+        "restored": wanted.id,
+        "kept": done.kept.id,
+        "running": done.ready is not None,
+        "seconds": done.seconds,
+    }
+
+
+def _limits(keep: int | None, older_than: float | None) -> tuple[int, float]:
+    """One that is given stands alone; what is not said limits nothing then, and all comes from the settings else."""
+    settings = load_settings().snapshots
+    if keep is None and older_than is None:
+        return settings.keep, settings.days
+    return (keep or 0), (older_than or 0.0)
+
+
+def _these(server: Server, ids: list[str]) -> tuple[Snapshot, ...]:
+    """All are found before the first one goes."""
+    found = tuple({one.id: one for one in (find_snapshot(server, wanted) for wanted in ids)}.values())
+    for one in found:
+        discard(server, one)
+    return found
+
+
+def _require_alone(server: Server, wanted: Snapshot) -> None:
+    """Refuse a USN rollback. A server whose databases cannot be read any more is judged by the snapshot's."""
+    try:
+        require_no_partners(server)
+    except ServerError as error:
+        say(f"warning: {error.message}; looking for other domain controllers in the snapshot")
+        require_no_partners(Server(store=server.store, config=config_of(wanted), home=wanted.path))
+
+
+def _asked(server: Server, wanted: Snapshot) -> bool:
+    """A yes on a terminal; elsewhere nobody can be asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    age = datetime.now(UTC) - wanted.taken
+    say(
+        f"{server.name} goes back by {str(age).split('.', maxsplit=1)[0]}, to {wanted.version} ({wanted.reason})."
+    )
+    say("What was written since then stays only in a snapshot. Type yes:")
+    return sys.stdin.readline().strip().lower() == "yes"
