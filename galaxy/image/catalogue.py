@@ -118,6 +118,13 @@ class Catalogue:
         files = sorted(self.store.servers.glob("*/server.toml"))
         return tuple(file.parent.name for file in files if _image_of(file) in {image_id, None})
 
+    def keepers(self, image_id: str) -> tuple[tuple[str, str], ...]:
+        """Names of servers and ids of their snapshots that can only be restored with an image."""
+        files = sorted(self.store.servers.glob("*/snapshots/[!.]*/server.toml"))
+        return tuple(
+            (file.parents[2].name, file.parent.name) for file in files if _image_of(file) == image_id
+        )
+
 
 def _load(folder: Path) -> Image | Damaged:
     try:
