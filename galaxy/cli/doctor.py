@@ -35,7 +35,11 @@ def _all() -> Iterator[Finding]:
     store = default_store()
     yield from examine(store)
     if os.geteuid() == 0:
-        yield from probe(store.ensure())
+        try:
+            yield from probe(store.ensure())
+        except OSError as error:
+            needed = "trying what the kernel can do"
+            yield Finding(name="store", found=str(error), needed=needed, remedy="Make the store writable.")
 
 
 def _print(findings: list[Finding]) -> None:

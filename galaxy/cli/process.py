@@ -1,6 +1,5 @@
 """Signals and exit codes of a galaxy process: every error ends here."""
 
-import errno
 import os
 import signal
 import sys
@@ -10,12 +9,11 @@ from types import FrameType
 
 from galaxy.cli.app import application
 from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
+from galaxy.host.files import FULL, MORE_SPACE
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
 EXIT_INTERRUPTED = InterruptedByUser.exit_code
-# A file system that is full, over quota or read-only is the host's matter wherever it is met.
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -59,7 +57,9 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return 0  # the reader has gone, and had what it wanted: `galaxy ls | head -1`
     if isinstance(error, OSError) and error.errno in FULL:
-        error = HostError(str(error), "Free some space, or point GALAXY_ROOT to another file system.")
+        # The host's matter, wherever it is met.
+        place = f": {error.filename}" if error.filename else ""
+        error = HostError(f"{error.strerror}{place}", MORE_SPACE)
     if isinstance(error, GalaxyError):
         show_error(error)
         return error.exit_code

@@ -1,5 +1,6 @@
 """Files that are never half there: written beside, synced, renamed."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -9,6 +10,9 @@ from pathlib import Path
 from galaxy.host.errors import HostError, InputError
 
 _BLOCK = 1 << 20
+# A file system that is full, over quota or read-only.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+MORE_SPACE = "Free some space, or point GALAXY_ROOT to a larger file system."
 
 
 def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
@@ -24,8 +28,10 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
             sink.flush()
             os.fsync(sink.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say which file
         raise
     sync_folder(path.parent)
 
@@ -60,7 +66,7 @@ def require_space(folder: Path, need: int, purpose: str) -> None:
     if free < need:
         raise HostError(
             f"no space left: {purpose} needs {size(need)} under {place}, and {size(free)} are free",
-            "Free some space, or point GALAXY_ROOT to a larger file system.",
+            MORE_SPACE,
         )
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError, HostError
-from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.files import FULL, sync_folder, write_atomic
 from galaxy.host.lock import locked
 from galaxy.host.process import run
 from galaxy.host.store import Store
@@ -62,6 +62,7 @@ class Entry:
     verb: str
     subject: str
     actions: list[Action] = field(default_factory=list)
+    freeing: bool = False
 
     def on_failure(self, kind: str, target: str | Path) -> None:
         """Write down, before doing it, something that shall stay if the command succeeds."""
@@ -110,7 +111,7 @@ class Entry:
             else:
                 self.actions.remove(action)
         if failures:
-            self._save()
+            self._save(less=True)
         else:
             self.path.unlink(missing_ok=True)
         return failures
@@ -118,29 +119,37 @@ class Entry:
     def _add(self, kind: str, target: str | Path) -> Action:
         action = Action(kind=kind, target=str(target), module=_HANDLERS[kind].__module__)
         self.actions.append(action)
-        self._save()
+        self._save(less=self.freeing)
         return action
 
     def _undo_now(self, action: Action) -> None:
         action.undo()
         self.actions.remove(action)
-        self._save()
+        self._save(less=True)
 
-    def _save(self) -> None:
+    def _save(self, *, less: bool = False) -> None:
+        """Write the entry. One that says less than before, or frees space, may be left as it is on a full disk."""
         body = {
             "verb": self.verb,
             "subject": self.subject,
             "owner": process_identity(os.getpid()),
             "actions": [asdict(action) for action in self.actions],
         }
-        write_atomic(self.path, json.dumps(body, indent=1))
+        try:
+            write_atomic(self.path, json.dumps(body, indent=1))
+        except OSError as error:
+            if not less or error.errno not in FULL:
+                raise
 
 
 @contextmanager
-def journal(store: Store, verb: str, subject: str) -> Iterator[Entry]:
-    """Open an entry for one command; the file goes when the block ends well or everything is undone."""
+def journal(store: Store, verb: str, subject: str, *, freeing: bool = False) -> Iterator[Entry]:
+    """Open an entry for one command; the file goes when the block ends well or everything is undone.
+
+    `freeing`: the command makes nothing and frees space, so it goes on without an entry on a full disk.
+    """
     store.journal.mkdir(parents=True, exist_ok=True)
-    entry = Entry(store.journal / f"{verb}-{secrets.token_hex(6)}.json", verb, subject)
+    entry = Entry(store.journal / f"{verb}-{secrets.token_hex(6)}.json", verb, subject, freeing=freeing)
     try:
         yield entry
     except BaseException as error:
@@ -152,16 +161,17 @@ def journal(store: Store, verb: str, subject: str) -> Iterator[Entry]:
 
 
 def recover(store: Store) -> list[str]:
-    """Undo what interrupted commands left, oldest first; returns a line for each entry.
+    """Undo what interrupted commands left; returns a line for each entry.
 
-    Raises HostError, after all have been tried, if something stays.
+    Newest first: an entry inside of another's block is undone before that one, as when nothing is interrupted. Raises
+    HostError, after all have been tried, if something stays.
     """
     lines: list[str] = []
     failures: list[str] = []
     if not any(_files(store)):
         return lines
     with locked(store, "recovery", wait=120):
-        for path in _files(store):
+        for path in reversed(_files(store)):
             try:
                 entry = _load(path)
             except (KeyError, TypeError, ValueError) as error:

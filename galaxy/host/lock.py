@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
 
@@ -26,9 +26,13 @@ def locked(store: Store, name: str, *, wait: float = 10.0) -> Iterator[None]:
         who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another command"
         raise InputError(f"{name} is in use by {who}", "Wait until it has ended, then try again.") from None
     try:
-        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "galaxy")
-        holder.write_text(f"galaxy {verb} (process {os.getpid()})\n", encoding="utf-8")
+        with suppress(OSError):  # words for others; a full disk must not keep anybody from freeing space
+            holder.write_text(f"galaxy {_verb()} (process {os.getpid()})\n", encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _verb() -> str:
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "galaxy")

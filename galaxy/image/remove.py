@@ -1,5 +1,8 @@
 """Taking an image out of the store."""
 
+import shutil
+from contextlib import suppress
+
 from galaxy.host.errors import InputError
 from galaxy.host.journal import journal
 from galaxy.host.lock import locked
@@ -7,21 +10,48 @@ from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT, Catalogue
 from galaxy.image.mount import unmount
 
+_DOOMED = ".removing-"
+
 
 def remove_image(store: Store, image_id: str) -> None:
-    """Remove an image, unmounting it first; also one with a damaged manifest. InputError while a server uses it."""
+    """Remove an image, unmounting it first; also one with a damaged manifest.
+
+    InputError while a server or a snapshot needs it.
+    """
     users = Catalogue(store=store).users(image_id)
     if users:
         raise InputError(
             f"image {image_id[:SHORT]} is used by {', '.join(users)}",
             f"Remove the server first: galaxy rm {users[0]}",
         )
-    with locked(store, f"mount-{image_id[:SHORT]}"), journal(store, "remove", image_id[:SHORT]) as entry:
+    if keepers := Catalogue(store=store).keepers(image_id):
+        name, snapshot = keepers[0]
+        more = f" and {len(keepers) - 1} more" if len(keepers) > 1 else ""
+        raise InputError(
+            f"image {image_id[:SHORT]} is what the snapshot {snapshot} of {name}{more} would run",
+            f"Remove those first: galaxy prune {name} {snapshot}",
+        )
+    _finish_others(store)
+    with (
+        locked(store, _lock(image_id)),
+        journal(store, "remove", image_id[:SHORT], freeing=True) as entry,
+    ):
         if not unmount(store, image_id):
             raise InputError(
                 f"image {image_id[:SHORT]} is in use: its mount is busy",
                 "End what runs in it; galaxy ls shows the servers.",
             )
-        doomed = store.images / f".removing-{image_id}"
+        doomed = store.images / f"{_DOOMED}{image_id}"
         with entry.temporarily("tree", doomed):
             (store.images / image_id).rename(doomed)
+
+
+def _finish_others(store: Store) -> None:
+    """Remove what a removal left that was killed on a full disk, where it could not write its entry."""
+    for doomed in store.images.glob(f"{_DOOMED}*"):
+        with suppress(InputError), locked(store, _lock(doomed.name.removeprefix(_DOOMED)), wait=0):
+            shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _lock(image_id: str) -> str:
+    return f"mount-{image_id[:SHORT]}"

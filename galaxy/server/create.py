@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from galaxy.host.errors import InputError
-from galaxy.host.files import write_atomic
+from galaxy.host.files import require_space, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.progress import step
@@ -32,6 +32,8 @@ from galaxy.server.template import from_template
 from galaxy.server.tls import write_certificate
 
 _CREATE_WAIT = 120.0
+# Bytes: a new server's files take 45 MB; the rest is for its logs and what is written while it is made.
+SPACE = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ def make(
 
 def begin(entry: Entry, server: Server) -> None:
     """Make the server's empty folders; they go again, and its container, if the command fails."""
+    require_space(server.store.servers, SPACE, f"making the server {server.name}")
     entry.on_failure("tree", server.folder)
     entry.on_failure("container", handle(server))
     delete(server)  # a killed creation's: its folder is gone, its container may not be

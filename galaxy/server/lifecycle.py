@@ -23,9 +23,12 @@ from galaxy.server.provision import INIT
 from galaxy.server.ready import Readiness, wait_ready
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.whole import require_whole
+from galaxy.server.writers import writers_held
 
 _KILL_SECONDS = 10.0
 _UNDO_SECONDS = 10.0
+# Far beyond what a write of a client takes, short of what a check of the whole database does.
+_WRITES_SECONDS = 1.0
 _SAMBA = ("/usr/sbin/samba", "--foreground", "--no-process-group")
 
 
@@ -81,6 +84,7 @@ def restart(server: Server, settings: Settings) -> Readiness:
     """Stop and start under one lock; one that has ended by itself is started."""
     with held(server):
         _require_begun(server)
+        require_whole(server)
         _stop(server, settings)
         return start_held(server, settings)
 
@@ -103,7 +107,7 @@ def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
                 )
             _stop(server, settings)
         clear(server)
-        with journal(server.store, "remove", server.name) as entry:
+        with journal(server.store, "remove", server.name, freeing=True) as entry:
             entry.on_failure("tree", server.folder)  # once begun, an interruption finishes it
             (server.folder / "server.toml").unlink()
             shutil.rmtree(server.folder)
@@ -159,9 +163,26 @@ def stop_quickly(server: Server, settings: Settings) -> float:
     """Stop a running server that starts again at once; returns the seconds. The caller holds the lock.
 
     Its network stays, and what holds clients back in it.
+
+    A process of Samba's that gets SIGTERM ends only once it has done what it is at, be it a search through the whole
+    domain or a run of the KCC, and then takes its memory apart piece by piece. So here nobody is asked: the databases
+    are closed to writers, and then everything is killed, between two writes.
+
+    What is lost by that is what SIGTERM loses too: requests that have not been answered. Every transaction has
+    either ended, and is in its file, or has not begun: whoever waits for its turn dies waiting, and its client was
+    promised nothing. No database has anything to recover. That is more than a kill at any moment would leave, which
+    Samba's databases are made for and the gate's kills prove (a commit over several partitions may then be half
+    there). What a process keeps outside databases is of its own run (/run is a tmpfs), or made anew.
+
+    When something writes for longer than `_WRITES_SECONDS`, the server gets its SIGTERM and its time.
     """
     began = time.monotonic()
-    _end(server, settings)
+    try:
+        with writers_held(server, _WRITES_SECONDS):
+            if running.alive(server):
+                kill(server)
+    except ServerError:
+        _end(server, settings)
     clear_but_network(server)
     return time.monotonic() - began
 

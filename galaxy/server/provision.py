@@ -7,9 +7,11 @@ process ever has it in its argv.
 import json
 import re
 import secrets
+import shutil
 import string
 
-from galaxy.host.errors import InputError, ServerError
+from galaxy.host.errors import HostError, InputError, ServerError
+from galaxy.host.files import MORE_SPACE
 from galaxy.host.process import Completed
 from galaxy.server.config import Server
 from galaxy.server.container import run_once, runtime_words, sandbox, write_bundle
@@ -34,6 +36,8 @@ def older(*words):
 code = getattr(main, "samba_tool", older)(*words)
 sys.exit(code and 1)
 """
+# Bytes: with fewer, Samba's databases fail in words of their own.
+_NO_SPACE = 1_000_000
 _NOISE = re.compile(r"^(ERROR(\([^)]*\))?: )+|^uncaught exception - ", re.IGNORECASE)
 
 
@@ -83,7 +87,9 @@ def why_failed(done: Completed) -> str:
     return _NOISE.sub("", runtime_words(last))
 
 
-def _refusal(server: Server, done: Completed) -> InputError | ServerError:
+def _refusal(server: Server, done: Completed) -> InputError | HostError | ServerError:
+    if "No space left on device" in done.output or shutil.disk_usage(server.folder).free < _NO_SPACE:
+        return HostError(f"no space left for {server.name} under {server.store.root}", MORE_SPACE)
     reason = why_failed(done)
     if "password" in reason.lower():
         return InputError(

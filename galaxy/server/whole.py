@@ -1,16 +1,24 @@
-"""What a server must still have to be started: its data, which only a copy can bring back."""
+"""What a server must have to be started: its data, which only a copy can bring back, and room to write."""
 
 from galaxy.host.errors import ServerError
+from galaxy.host.files import require_space
 from galaxy.server.config import Server
+
+# Bytes: what a start itself writes; Samba without room to write ends in ways that nobody understands.
+_SPACE = 4_000_000
 
 
 def require_whole(server: Server) -> None:
-    """ServerError when something of the configuration or the state is gone; a lost cache or log is made anew."""
+    """ServerError when something of the configuration or the state is gone, HostError when the disk is full.
+
+    A lost cache or log is made anew.
+    """
     for path in (server.etc, server.etc / "smb.conf", server.state, server.state / "private"):
         if not path.exists():
             raise ServerError(
                 f"{server.name} cannot be started: {path} is missing",
                 f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
             )
+    require_space(server.folder, _SPACE, f"starting {server.name}")
     for folder in (server.cache, server.log):
         folder.mkdir(mode=0o755, exist_ok=True)

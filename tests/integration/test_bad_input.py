@@ -196,6 +196,31 @@ def test_no_space_left(own) -> None:
     assert [line for line in left if "/apt" not in line and "." in line.rsplit("/", 1)[-1]] == []
 
 
+@pytest.fixture
+def on_full_disk(own, image):
+    """Run a command on a store with the image, on a full file system that exists for this command alone."""
+    fill = f'mkdir "$GALAXY_ROOT/images"; cp -r {image.path} "$GALAXY_ROOT/images"; cat /dev/zero >"$GALAXY_ROOT/fill"'
+    room = f"{image.squashfs.stat().st_size // 1_000_000 + 12}m"
+    script = (
+        f'export GALAXY_ROOT=/mnt; mount -t tmpfs -o size={room} tmpfs /mnt; {fill} 2>/dev/null; "$0" "$@"; code=$?; '
+        'ls -A "$GALAXY_ROOT/images" "$GALAXY_ROOT/journal" "$GALAXY_ROOT/servers" >&2; exit $code'
+    )
+    return lambda *words: galaxy_run(own, *words, wrap=("unshare", "--mount", "sh", "-c", script))
+
+
+def test_an_image_goes_from_a_full_disk(on_full_disk, image) -> None:
+    done = on_full_disk("image", "rm", image.id[:12])
+    assert (done.returncode, done.stdout) == (0, f"removed image {image.id[:12]}\n"), done.output
+    assert done.stderr.split() == ["/mnt/images:", "/mnt/journal:", "/mnt/servers:"]
+
+
+def test_a_server_for_which_there_is_no_space(on_full_disk, image) -> None:
+    done = on_full_disk(*CREATE)
+    assert done.returncode == 3, done.output
+    assert "error: no space left: making the server dc2 needs 100.0 MB under " in done.stderr
+    assert done.stderr.split()[-1].endswith("servers:"), "something was left behind"
+
+
 class TestImages:
     """What is wrong with an image is found before anything runs from it."""
 

@@ -87,6 +87,16 @@ def test_not_root_is_told_with_exit_code_3(well, monkeypatch, galaxy_command) ->
     assert err.startswith("error: this host lacks: root")
 
 
+def test_a_store_that_cannot_be_written_is_a_finding(monkeypatch, galaxy_command, well, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GALAXY_ROOT", str(tmp_path / "file/store"))
+    code, out, err = galaxy_command("doctor")
+    assert code == 3
+    assert "MISSING  store" in out
+    assert "store: Make the store writable." in out
+    assert err.startswith("error: this host lacks: store")
+
+
 def test_json(well, monkeypatch, galaxy_command) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     code, out, _ = galaxy_command("doctor", "--json")

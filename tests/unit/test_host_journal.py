@@ -1,5 +1,6 @@
 """What is written down before it is done is undone: at the end, after an error, after a kill."""
 
+import errno
 import json
 import os
 import signal
@@ -86,6 +87,39 @@ def test_what_cannot_be_undone_is_told_and_kept(store, undone) -> None:
     assert undone == ["first"]
     assert "stuck mount is busy" in caught.value.__notes__[0]
     assert kept(entry.path) == ["stuck mount"]
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """A disk on which no entry can be written any more."""
+
+    def refuse(path, _text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    return lambda: monkeypatch.setattr(journal_module, "write_atomic", refuse)
+
+
+def test_what_only_frees_space_is_done_on_a_full_disk(store, undone, full) -> None:
+    full()
+    with (
+        journal(store, "remove", "4.22.11", freeing=True) as entry,
+        entry.temporarily("note", "image"),
+    ):
+        assert undone == []
+    assert undone == ["image"]
+    with pytest.raises(OSError, match="No space left"), journal(store, "build", "4.22.11") as entry:
+        entry.on_failure("note", "another")
+    assert entries(store) == []
+
+
+def test_undoing_needs_no_space(store, undone, full) -> None:
+    with pytest.raises(ValueError, match="boom"), journal(store, "create", "dc1") as entry:
+        entry.on_failure("note", "stuck mount")
+        with entry.temporarily("note", "first"):
+            full()
+        raise ValueError("boom")
+    assert undone == ["first"]
+    assert kept(entry.path) == ["stuck mount", "first"]
 
 
 def test_a_temporary_thing_that_cannot_be_undone_is_an_error(store, undone) -> None:

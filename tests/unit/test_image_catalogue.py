@@ -152,6 +152,14 @@ def test_an_image_that_a_server_uses_stays(store: Store, make: Maker) -> None:
     assert image.path.is_dir()
 
 
+def test_a_removal_finishes_one_that_was_killed(store: Store, make: Maker) -> None:
+    left = store.images / f".removing-{'5' * 64}"
+    left.mkdir()
+    (left / "image.squashfs").touch()
+    remove_image(store, make("4.22.1").id)
+    assert not list(store.images.iterdir())
+
+
 def exported(store: Store, make: Maker, tmp_path: Path) -> tuple[Image, Path]:
     """An export of an image that is then taken out of the store."""
     image = make("4.22.1")

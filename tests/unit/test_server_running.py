@@ -1,11 +1,13 @@
 """Which process runs a server, what its logs tell, and who holds a port, without Samba."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess  # noqa: TID251 - a process to be believed and to be ended
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,12 +96,16 @@ def test_what_has_ended_by_itself_can_be_stopped(server, sleeper):
 
 
 @pytest.mark.parametrize("lost", ["etc", "etc/smb.conf", "state", "state/private"])
-def test_what_is_missing_is_named_at_once(server, lost):
+def test_what_is_missing_is_named_at_once(server, monkeypatch, lost):
     for folder in (server.etc, server.state / "private"):
         folder.mkdir(parents=True)
     (server.etc / "smb.conf").touch()
     require_whole(server)
     assert server.cache.is_dir()
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+        with pytest.raises(HostError, match=r"starting dc1 needs 4\.0 MB under .*, and 1\.0 kB are free"):
+            require_whole(server)
     (server.folder / lost).rename(server.folder / "lost")
     with pytest.raises(ServerError, match=f"{server.folder / lost} is missing") as caught:
         require_whole(server)
@@ -192,6 +198,7 @@ def test_the_host_knows_its_addresses():
          "refuses the administrator password: Administrator password does not meet"),
         ('time="x" level=error msg="runc run failed: no \\"x\\" here"', ServerError, 'runc run failed: no "x" here'),
         ("", ServerError, "samba-tool ended with 1"),
+        ("OSError: [Errno 28] No space left on device\nERROR: uncaught exception", HostError, "no space left for dc1"),
     ],
 )  # fmt: skip
 def test_a_failed_provision_is_told_in_sambas_words(server, output, kind, says):
