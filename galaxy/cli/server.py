@@ -12,6 +12,7 @@ from galaxy.host.files import read_password
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
+from galaxy.server.broken import load_to_remove
 from galaxy.server.config import HostNetwork, PrivateNetwork, Server, load, servers, unreadable
 
 if TYPE_CHECKING:
@@ -172,11 +173,16 @@ def shell(name: Name) -> None:
 
 def rm(
     name: Name,
-    force: Annotated[bool, typer.Option("--force", help="Stop it first if it runs.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Stop it first if it runs; remove it even if its server.toml is broken."
+        ),
+    ] = False,
 ) -> None:
     """Remove a server with its configuration, its state and its secrets."""
     store = ready_store("Removing a server")
-    lifecycle.remove(load(store, name), load_settings(), force=force)
+    lifecycle.remove(load_to_remove(store, name, force=force), load_settings(), force=force)
     print(f"{name}: removed")
 
 

@@ -39,11 +39,16 @@ def note(server: Server, pid: int) -> Running:
 
 
 def recorded(server: Server) -> Running | None:
-    """What was written down at the last start, alive or not; None after a stop."""
+    """What was written down at the last start, alive or not; None after a stop.
+
+    What cannot be read names no process, and counts as ended: whatever runs ends with its container.
+    """
     try:
         return Running(**json.loads(server.record.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except (TypeError, ValueError):
+        return Running(pid=0, identity="", since="")
 
 
 def alive(server: Server) -> Running | None:

@@ -15,6 +15,7 @@ from galaxy.host.errors import HostError, InputError, ServerError
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import container, lifecycle, logs, ports, ready, running
+from galaxy.server.broken import load_to_remove
 from galaxy.server.config import HostNetwork, Server, ServerConfig
 from galaxy.server.provision import _refusal
 from galaxy.server.whole import require_whole
@@ -93,6 +94,32 @@ def test_what_has_ended_by_itself_can_be_stopped(server, sleeper):
     assert lifecycle.status(server).state == "ended"
     lifecycle.stop(server, Settings())
     assert lifecycle.status(server).state == "stopped"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}'])
+def test_a_record_that_cannot_be_read_names_nobody(server, text):
+    server.record.write_text(text)
+    assert lifecycle.status(server).state == "ended"
+    lifecycle.stop(server, Settings())
+    assert lifecycle.status(server).state == "stopped"
+
+
+def test_a_server_with_a_broken_file_goes_with_what_it_runs(server, sleeper, monkeypatch):
+    monkeypatch.setattr(lifecycle, "take_down", lambda _server: None)
+    (server.folder / "server.toml").write_text("[[")
+    server.etc_host.mkdir()
+    (server.etc_host / "hosts").write_text("127.0.0.1 localhost\n192.0.2.7 dc1.ad.example.org dc1\n")
+    running.note(server, sleeper.pid)
+    with pytest.raises(InputError, match="there is no server dc2"):
+        load_to_remove(server.store, "dc2", force=True)
+    with pytest.raises(InputError, match="is not valid TOML") as caught:
+        load_to_remove(server.store, "dc1", force=False)
+    assert "galaxy rm dc1 --force" in caught.value.hint
+    broken = load_to_remove(server.store, "dc1", force=True)
+    assert broken.config.address == "192.0.2.7"
+    lifecycle.remove(broken, Settings(), force=True)
+    assert sleeper.wait() == -signal.SIGTERM
+    assert not server.folder.exists()
 
 
 @pytest.mark.parametrize("lost", ["etc", "etc/smb.conf", "state", "state/private"])

@@ -1,0 +1,50 @@
+"""Removing a server whose server.toml cannot be taken: what its removal needs is known without it."""
+
+from datetime import UTC, datetime
+
+from galaxy.host.errors import InputError
+from galaxy.host.store import Store
+from galaxy.server.config import PrivateNetwork, Server, ServerConfig, load
+from galaxy.server.names import ipv4
+
+
+def load_to_remove(store: Store, name: str, *, force: bool) -> Server:
+    """The server of that name; with `force` also one whose server.toml is broken, to be removed and nothing else.
+
+    Its process, container, namespace and link have their names from the server's and the store's, so all that
+    it runs is found and ended. Without `force`, InputError tells of it.
+    """
+    try:
+        return load(store, name)
+    except InputError as error:
+        if not (store.servers / name / "server.toml").is_file():
+            raise
+        if not force:
+            hint = f"Mend the file, or remove the server with all that it holds: galaxy rm {name} --force"
+            raise InputError(error.message, hint) from None
+    return _stand_in(store, name)
+
+
+def _stand_in(store: Store, name: str) -> Server:
+    """As for a private network: to take that down does nothing to a server that has none."""
+    config = ServerConfig(
+        name=name,
+        image_id="",
+        realm="",
+        domain="",
+        hostname=name,
+        address="0.0.0.0",  # noqa: S104 - nobody's
+        created=datetime.now(UTC),
+        network=PrivateNetwork(),
+    )
+    server = Server(store=store, config=config)
+    return Server(store=store, config=config.model_copy(update={"address": _last_address(server)}))
+
+
+def _last_address(server: Server) -> str:
+    """The address of its last start, from the hosts file that it was given; nobody's when it never started."""
+    try:
+        lines = (server.etc_host / "hosts").read_text(encoding="utf-8").splitlines()
+        return ipv4(lines[-1].split()[0])
+    except (OSError, ValueError, IndexError, InputError):
+        return server.config.address
