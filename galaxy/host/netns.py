@@ -156,13 +156,16 @@ def add_veth(
     namespace: str | None = None,
     bridge: str | None = None,
     note: str | None = None,
+    mac: str | None = None,
 ) -> None:
     """Make a veth pair: `name` in `namespace` (None: this one), up and on `bridge`; `peer` in `into`, up.
 
-    `note` is the address behind the pair, for `remove_idle_subnet`; ip(8) shows it as the link's alias.
+    `note` is the address behind the pair, for `remove_idle_subnet`; ip(8) shows it as the link's alias. `mac` is the
+    peer's; the kernel's choice otherwise.
     """
     with _links(namespace) as links, path_of(into).open("rb") as handle:
-        links.link("add", ifname=name, kind="veth", peer={"ifname": peer, "net_ns_fd": handle.fileno()})
+        end = {"ifname": peer, "net_ns_fd": handle.fileno(), **({"address": mac} if mac else {})}
+        links.link("add", ifname=name, kind="veth", peer=end)
         index = _index(links, name)
         if note is not None:
             links.link("set", index=index, ifalias=note)
