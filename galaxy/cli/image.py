@@ -9,11 +9,12 @@ from galaxy.cli.render import need_root, print_json, ready_store, size, table
 from galaxy.gate.certificate import certificate_file, require_certificate
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.verdict import last_verdict
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, PolicyError
 from galaxy.host.store import Store, default_store
 from galaxy.image.catalogue import SHORT, Catalogue, Image
-from galaxy.image.mount import mounted_root
+from galaxy.image.mount import mounted_root, verify_digest
 from galaxy.image.remove import remove_image
+from galaxy.image.sealed import require_sealed
 from galaxy.image.sizes import part_sizes
 from galaxy.image.transfer import export_image, import_image
 
@@ -31,10 +32,14 @@ def ls(as_json: AsJson = False) -> None:
     """
     store, policy = default_store(), load_policy()
     catalogue = Catalogue(store=store)
-    rows = [_row(store, policy, image) for image in catalogue.images()]
-    damaged = [
-        {"id": item.path.name, "verdict": f"damaged: {item.error.message}"} for item in catalogue.damaged()
-    ]
+    rows, damaged = [], [_damaged_row(item.path.name, item.error) for item in catalogue.damaged()]
+    for image in catalogue.images():
+        try:
+            require_sealed(image.manifest, image.squashfs)
+        except PolicyError as error:
+            damaged.append(_damaged_row(image.id, error))
+        else:
+            rows.append(_row(store, policy, image))
     if as_json:
         print_json([*rows, *damaged])
         return
@@ -54,9 +59,14 @@ def show(
     files: Annotated[bool, typer.Option("--files", help="Show each file and why it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an image is made of and where that came from; with --json, its whole manifest."""
+    """Show what an image is made of and where that came from; with --json, its whole manifest.
+
+    Refused (exit code 6) when the image, or what its manifest says of it, was changed after it was sealed.
+    """
     store = default_store()
     image = Catalogue(store=store).resolve(ref)
+    require_sealed(image.manifest, image.squashfs)
+    verify_digest(image)
     if sizes:
         _show_sizes(store, image, as_json=as_json)
     elif as_json:
@@ -117,6 +127,10 @@ def _row(store: Store, policy: Policy, image: Image) -> dict[str, Any]:
         "verdict": verdict(store, policy, image),
         "servers": list(Catalogue(store=store).users(image.id)),
     }
+
+
+def _damaged_row(image_id: str, error: GalaxyError) -> dict[str, Any]:
+    return {"id": image_id, "verdict": f"damaged: {error.message}"}
 
 
 def verdict(store: Store, policy: Policy, image: Image) -> str:

@@ -18,12 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from galaxy.host.errors import GalaxyError, InputError, PolicyError
 from galaxy.host.files import require_space, sha256_file, sync_folder
 from galaxy.host.journal import Entry, journal
-from galaxy.host.process import find_tool, run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import MANIFEST, SHORT, SQUASHFS, Image, load_image
-from galaxy.image.fixed import SEAL
-from galaxy.image.manifest import Manifest, check_seal, read_manifest
+from galaxy.image.manifest import read_manifest
 from galaxy.image.mount import verify_digest
+from galaxy.image.sealed import require_sealed
 
 LABEL = "galaxy-image.json"
 _BLOCK = 1 << 20
@@ -53,7 +52,7 @@ def export_image(store: Store, image: Image, target: Path) -> Path:
         problem = f"{path} exists already" if path.exists() else f"there is no folder {path.parent}"
         raise InputError(problem, "Name another file.")
     verify_digest(image)
-    _check_seal(image.manifest, image.squashfs)
+    require_sealed(image.manifest, image.squashfs)
     require_space(path.parent, image.manifest.image_size, "exporting the image")
     part = path.with_name(f".{path.name}.part")
     with journal(store, "export", image.ref) as entry:
@@ -165,11 +164,4 @@ def _check(folder: Path, label: Label, path: Path) -> None:
     manifest = read_manifest(folder / MANIFEST)
     if manifest.image_sha256 != label.image_sha256:
         raise PolicyError(f"the manifest in {path} is another image's", _AGAIN)
-    _check_seal(manifest, folder / SQUASHFS)
-
-
-def _check_seal(manifest: Manifest, squashfs: Path) -> None:
-    """PolicyError when the manifest is not the one that was sealed inside the image."""
-    tool = find_tool("unsquashfs", "squashfs-tools")
-    inside = run([tool, "-cat", squashfs, SEAL], check=False)
-    check_seal(manifest, inside.stdout.encode())
+    require_sealed(manifest, folder / SQUASHFS)

@@ -219,6 +219,27 @@ def test_a_forged_manifest_with_the_right_digest_is_refused(
         import_image(store, path)
 
 
+def test_a_forged_version_is_listed_as_damage(
+    store: Store, make: Maker, galaxy_command: Callable[..., tuple[int, str, str]]
+) -> None:
+    good, forged = make("4.22.1"), make("4.17.1")
+    other = forged.manifest.provenance.model_copy(update={"version": "4.24.7"})
+    manifest = forged.manifest.model_copy(update={"provenance": other})
+    (forged.path / "manifest.json").write_text(manifest.model_dump_json())
+    rows = json.loads(galaxy_command("image", "ls", "--json")[1])
+    assert [(row["id"], row["verdict"]) for row in rows] == [
+        (good.id, "not verified"),
+        (
+            forged.id,
+            f"damaged: the manifest of image {forged.id[:12]} was changed after the image was sealed",
+        ),
+    ]
+    code, out, err = galaxy_command("image", "show", "4.24.7")
+    assert (code, out) == (6, "")
+    assert "was changed after the image was sealed" in err
+    assert galaxy_command("image", "show", "4.22.1")[0] == 0
+
+
 def test_other_files_are_no_exports(store: Store, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with tarfile.open(tmp_path / "other.tar", "w") as archive:
