@@ -18,7 +18,7 @@ from galaxy.upgrade.rollback import rollback as go_back
 from galaxy.upgrade.ways import Offer, Way
 
 
-def rollback(
+def rollback(  # noqa: PLR0917 - typer hands over every option by name
     name: Annotated[str, typer.Argument(help="The server's name.")],
     way: Annotated[
         Way | None,

@@ -56,13 +56,27 @@ class Changes:
         if self.machine:
             yield f"not listed: {self.machine} objects that the server changed by itself (logon times, its own records)"
 
+    def sections(self) -> tuple[tuple[str, list[str]], ...]:
+        """The whole list, sort by sort."""
+        return (
+            ("objects", [object_line(item) for item in self.objects]),
+            ("files of sysvol", [f"{item.what:<11} {item.path}" for item in self.files]),
+            ("lines of smb.conf", list(self.settings)),
+        )
 
-def changes_since(entry: Entry, server: Server, usn: int, before: Path) -> Changes:
+
+def late(before: Changes, now: Changes) -> list[str]:
+    """The lines of people's changes that came after a list of them was made."""
+    known = {line for _, lines in before.sections() for line in lines}
+    return [line for _, lines in now.sections() for line in lines if line not in known]
+
+
+def changes_since(entry: Entry, server: Server, usn: int, before: Path, *, in_place: bool = False) -> Changes:
     """What has changed since the state in the folder `before`, which had committed `usn`.
 
-    Reads the server's own database, running or stopped; both folders are only read.
+    Reads the server's own database, running or stopped (`in_place`: see `consult`); both folders are only read.
     """
-    changed = tuple(parse(consult(entry, server, "changes", str(usn))))
+    changed = tuple(parse(consult(entry, server, "changes", str(usn), in_place=in_place)))
     by_people = [item for item in changed if not by_machine(item, server.config)]
     return Changes(
         objects=tuple(sorted(by_people, key=lambda item: (item.when, item.dn))),
@@ -100,7 +114,7 @@ def _about(item: Changed) -> list[str]:
 
 def _section(title: str, lines: list[str], most: int) -> Iterator[str]:
     if lines:
-        yield f"{len(lines)} {title}:"
+        yield f"{title} ({len(lines)}):"
         yield from (f"  {line}" for line in lines[:most])
         if len(lines) > most:
             yield f"  ... and {len(lines) - most} more"

@@ -24,11 +24,17 @@ _PYTHON = "/usr/bin/python3"
 _ASKED = ("etc", "state/private")
 
 
-def consult(entry: Entry, server: Server, script: str, *words: str) -> str:
-    """Run a script of `inside/` on the server's database; returns what it printed. ServerError when it cannot."""
+def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bool = False) -> str:
+    """Run a script of `inside/` on the server's database; returns what it printed. ServerError when it cannot.
+
+    `in_place`: a stopped server's own files, which its image has just let go of, and of which there is a copy.
+    """
     text = (files("galaxy.upgrade") / "inside" / f"{script}.py").read_text(encoding="utf-8")
     argv = (_PYTHON, "-c", text, *words)
-    done = exec_(server, argv, timeout=_SECONDS) if running.alive(server) else _on_a_copy(entry, server, argv)
+    if running.alive(server):
+        done = exec_(server, argv, timeout=_SECONDS)
+    else:
+        done = run_inside(server, argv) if in_place else _on_a_copy(entry, server, argv)
     if done.returncode != 0:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         raise ServerError(

@@ -23,7 +23,7 @@ from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.upgrade.aftermath import Aftermath, look_after
-from galaxy.upgrade.changes import Changes, changes_since
+from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
 from galaxy.upgrade.history import last_upgrade
 from galaxy.upgrade.partners import Directory, look
@@ -51,12 +51,17 @@ class RollbackRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackPlan:
-    """What a rollback could do and what it will: `way` is None when nothing can be chosen without a person."""
+    """What a rollback could do and what it will: `way` is None when nothing can be chosen without a person.
+
+    `changes` are those since the snapshot, which had committed `usn`; None when they cannot be read.
+    """
 
     server: str
     source: ImageChoice
     target: ImageChoice | None
     snapshot: str
+    usn: int
+    changes: Changes | None
     running: bool
     sound: bool
     offers: tuple[Offer, ...]
@@ -137,6 +142,8 @@ def plan_rollback(entry: Entry, server: Server, request: RollbackRequest) -> Rol
         source=at.source,
         target=at.target,
         snapshot=at.snapshot.id if at.snapshot else "",
+        usn=at.usn,
+        changes=at.changes,
         running=running,
         sound=running and not any(answers(server, _PATIENCE).values()),
         offers=found,
@@ -188,7 +195,8 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         snapshot.image_id if snapshot is not None and request.to else (record.from_image if record else "")
     )
     target, no_image = _target(server, old_id)
-    directory, changes, unreadable = _look(entry, server, snapshot)
+    then = _then(entry, server, snapshot) if snapshot is not None else None
+    directory, changes, unreadable = _look(entry, server, snapshot, then)
     return Situation(
         name=server.name,
         source=ImageChoice.of(present),
@@ -199,6 +207,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         directory=directory,
         unreadable=unreadable,
         changes=changes,
+        usn=then.usn if then else 0,
         smb_conf=(server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace"),
         tool=(rootfs_of(server) / _TOOL).exists(),
     )
@@ -231,10 +240,9 @@ def _image(server: Server, image_id: str) -> Image | None:
 
 
 def _look(
-    entry: Entry, server: Server, snapshot: Snapshot | None
+    entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None
 ) -> tuple[Directory | None, Changes | None, str]:
     """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
-    then = _then(entry, server, snapshot) if snapshot is not None else None
     try:
         now = look(entry, server)
         changes = changes_since(entry, server, then.usn, snapshot.path) if then and snapshot else None
@@ -269,12 +277,17 @@ def _go(
         )
         rejoin(entry, server, wanted, settings, sound=plan.sound)
         return "", None
+    back = (
+        _restore(entry, plan, find_snapshot(server, plan.snapshot))
+        if offer.way is Way.SNAPSHOT
+        else _downgrade
+    )
     done = switch(
         entry,
         server,
         _as_upgrade(plan, plan.target, offer),
         settings,
-        convert=_restore(find_snapshot(server, plan.snapshot)) if offer.way is Way.SNAPSHOT else _downgrade,
+        convert=back,
         start=True,
         sound=plan.sound,
         way=offer.way,
@@ -294,10 +307,17 @@ def _as_upgrade(plan: RollbackPlan, target: ImageChoice, offer: Offer) -> Upgrad
     )
 
 
-def _restore(snapshot: Snapshot) -> Callable[[Server], None]:
-    """Make the stopped server's state equal to the snapshot's, which stays."""
+def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[Server], None]:
+    """Make the stopped state equal to the snapshot's, which stays. PolicyError if more would be lost by now."""
 
     def restore(server: Server) -> None:
+        if plan.changes is not None:
+            now = changes_since(entry, server, plan.usn, snapshot.path, in_place=True)
+            if unseen := late(plan.changes, now):
+                raise PolicyError(
+                    f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}",
+                    f"{server.name} runs as before. Look again: galaxy rollback {server.name} --plan",
+                )
         freshen(snapshot.path, server.folder, {}).sync()
 
     return restore

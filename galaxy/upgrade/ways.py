@@ -34,7 +34,8 @@ class Situation:
     """What was found out about a server that shall go back.
 
     `target` is None when there is no image to go back to; `why_not` says why. `directory` is what its database says,
-    or, when that is `unreadable` (why), what the snapshot's said. `changes`: since the snapshot, where it is known.
+    or, when that is `unreadable` (why), what the snapshot's said. `changes`: since the snapshot, which had committed
+    `usn`, where it is known.
     `tool`: its image has samba_downgrade_db. `chosen`: somebody named the snapshot.
     """
 
@@ -47,6 +48,7 @@ class Situation:
     directory: Directory | None
     unreadable: str
     changes: Changes | None
+    usn: int
     smb_conf: str
     tool: bool
 

@@ -26,6 +26,14 @@ def when(time):
     return datetime.fromtimestamp(seconds - 11644473600, timezone.utc).isoformat(timespec="seconds")
 
 
+def written(message):
+    """When an object was last written to, for changes that carry no time of their own: whenChanged, in ISO 8601."""
+    if "whenChanged" not in message:
+        return ""
+    seconds = ldb.string_to_time(str(message["whenChanged"][0]))
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")
+
+
 def own_attributes(samdb, message, usn):
     """Attributes with metadata above the USN, by name, and the newest time."""
     names, newest = [], 0
@@ -111,7 +119,7 @@ def main():
                         "attributes": names,
                         "links": links(message, usn),
                         "dynamic": dynamic(message),
-                        "when": when(newest) if newest else "",
+                        "when": when(newest) if newest else written(message),
                     }
                 )
             )
