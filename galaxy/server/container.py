@@ -108,6 +108,15 @@ def delete(server: Server) -> None:
     _delete(handle(server))
 
 
+def forget(server: Server) -> None:
+    """Make the runtime forget a container whose processes have all ended, so that one of the same name can start.
+
+    `delete` without the runtime's own 25 ms, which clients would wait for: the next container takes over the control
+    groups, which are named after it.
+    """
+    shutil.rmtree(server.runtime_root / server.container, ignore_errors=True)
+
+
 @undoes("container")
 def _delete(target: str) -> None:
     root, _, name = target.rpartition(":")

@@ -16,7 +16,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import running
 from galaxy.server.config import Server, load
-from galaxy.server.container import delete, handle, launch, sandbox, write_bundle
+from galaxy.server.container import delete, forget, handle, launch, sandbox, write_bundle
 from galaxy.server.logs import marks
 from galaxy.server.network import bring_up, joined, take_down
 from galaxy.server.provision import INIT
@@ -162,7 +162,7 @@ def clear_but_network(server: Server) -> None:
 def stop_quickly(server: Server, settings: Settings) -> float:
     """Stop a running server that starts again at once; returns the seconds. The caller holds the lock.
 
-    Its network stays, and what holds clients back in it.
+    Its network stays, and what holds clients back in it; so does its container, which the next start takes over.
 
     A process of Samba's that gets SIGTERM ends only once it has done what it is at, be it a search through the whole
     domain or a run of the KCC, and then takes its memory apart piece by piece. So here nobody is asked: the databases
@@ -183,7 +183,7 @@ def stop_quickly(server: Server, settings: Settings) -> float:
                 kill(server)
     except ServerError:
         _end(server, settings)
-    clear_but_network(server)
+    server.record.unlink(missing_ok=True)
     return time.monotonic() - began
 
 
@@ -212,6 +212,7 @@ def start_held(server: Server, settings: Settings, *, in_network: bool = False) 
         bundle = write_bundle(server, sandbox(server, rootfs_of(server), args, joined(server)))
         entry.on_failure("tree", server.record)
         entry.on_failure("container", handle(server))
+        forget(server)
         began = time.monotonic()
         process = running.note(server, launch(server, bundle))
         return wait_ready(
