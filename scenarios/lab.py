@@ -69,14 +69,34 @@ def entered_lab(entry: Entry, folder: Path) -> Iterator[Lab]:
 
 
 def _own_etc(folder: Path) -> None:
-    """Put the lab's files over those of /etc, for this process and what it starts."""
+    """Put the lab's files over those of /etc, for this process and what it starts.
+
+    A fresh host may have no krb5.conf, or a resolv.conf that is a link to nowhere: nothing to mount over.
+    """
+    places = {name: Path("/etc") / name for name in etc_files()}
+    missing = [place for place in places.values() if not place.exists()]
+    if missing:
+        _writable_etc(folder / "layers")
+    for place in missing:
+        place.unlink(missing_ok=True)
+        place.touch()
     for name, text in etc_files().items():
         own = folder / name
         own.write_text(text, encoding="utf-8")
-        theirs = (Path("/etc") / name).resolve()
-        if theirs.exists():
-            run(["mount", "--bind", own, theirs])
+        run(["mount", "--bind", own, places[name].resolve()])
     os.environ["KRB5_CONFIG"] = str(folder / "krb5.conf")
+
+
+def _writable_etc(layers: Path) -> None:
+    """Let what is done to /etc be seen by this mount namespace alone; it is kept in memory and ends with it."""
+    layers.mkdir()
+    run(["mount", "-t", "tmpfs", "tmpfs", layers])
+    for name in ("upper", "work"):
+        (layers / name).mkdir()
+    parts = f"lowerdir=/etc,upperdir={layers}/upper,workdir={layers}/work"
+    run(["mount", "-t", "overlay", "overlay", "-o", parts, "/etc"])
+    run(["umount", layers])  # the overlay holds on to it
+    layers.rmdir()
 
 
 def etc_files() -> dict[str, str]:

@@ -56,6 +56,21 @@ def test_a_process_in_the_lab_meets_servers_over_the_bridge(store):
     assert not list(store.journal.iterdir())
 
 
+def test_a_host_without_these_files_has_a_lab_too(store):
+    bare = (
+        "mount -t tmpfs tmpfs /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; "
+        "rm /etc/krb5.conf; ln -sf /run/nowhere/resolv.conf /etc/resolv.conf; "
+        '"$@"; code=$?; readlink /etc/resolv.conf; ls /etc/krb5.conf 2>&1; exit $code'
+    )
+    argv = ["unshare", "--mount", "sh", "-c", bare, "sh", sys.executable, "-c", SCRIPT, store.root]
+    done = run(argv, check=False)
+    told = ["from 10.99.0.1", "resolver 10.99.0.11", "name 10.99.0.11", "ready"]
+    *lines, link, missing = done.stdout.splitlines()
+    assert lines == told, done.output
+    assert (link, missing.endswith("No such file or directory")) == ("/run/nowhere/resolv.conf", True)
+    assert not list(store.journal.iterdir())
+
+
 def test_two_labs_use_the_same_addresses_at_once(store, tmp_path):
     logs = [tmp_path / "one.log", tmp_path / "two.log"]
     argv = [sys.executable, "-c", SCRIPT, store.root, "stay"]
