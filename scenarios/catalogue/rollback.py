@@ -1,0 +1,203 @@
+"""The way back after the commit point: the old version runs again, and only what somebody agreed to lose is gone.
+
+Rollback: a domain's only DC, in place by the new version's downgrade, then by the snapshot. Rejoin: a DC with a
+partner, for which the snapshot is refused. (Before the commit point: the scenario `failed`.)
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+from galaxy.host.errors import PolicyError
+from galaxy.host.files import read_password
+from galaxy.server.lifecycle import start, status
+from galaxy.upgrade.plan import UpgradeRequest
+from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, rollback
+from galaxy.upgrade.upgrade import upgrade
+from galaxy.upgrade.ways import Offer, Way
+from scenarios import replicated
+from scenarios.catalogue.upgrade import forward
+from scenarios.engine import Scenario, Step
+from scenarios.lab import SERVERS
+from scenarios.partners import partners, settle
+from scenarios.witness import require_kept, write_account
+from scenarios.world import World
+
+Figures = Mapping[str, float]
+_ACCOUNTS = 3
+
+
+def _begin(world: World) -> Figures:
+    world.create("dc1", world.images[0])
+    ready = start(world.dc, world.settings)
+    _write(world)
+    return {"ready_s": ready.all}
+
+
+def _upgrade(world: World) -> Figures:
+    request = UpgradeRequest(name=world.dc.name, ref=world.images[1].id, rehearsal=False)
+    done = upgrade(world.store, world.settings, request)
+    assert done.after is not None
+    assert done.after.good, f"after the upgrade: {done.after}"
+    _write(world)
+    return {"away_s": done.switch.away}
+
+
+def _downgrade(world: World) -> Figures:
+    """In place, with everything that was written to the newer version."""
+    _require_refused(world, None, "without a decision")
+    report = _go(world, Way.DOWNGRADE)
+    require_kept(world)
+    write_account(world)
+    return _told(report)
+
+
+def _restore(world: World) -> Figures:
+    """By the snapshot: what is listed goes when somebody agrees, and nothing before."""
+    before = dict(world.written)
+    _upgrade(world)
+    process = status(world.dc).pid
+    lost = world.written.keys() - before.keys()
+    offer = _require_refused(world, Way.SNAPSHOT, "nobody has confirmed")
+    assert status(world.dc).pid == process, "a rollback that was refused has touched the server"
+    unlisted = [dn for dn in lost if dn not in "\n".join(offer.loses)]
+    assert not unlisted, f"what would be lost is not listed: {unlisted[0]}"
+    require_kept(world)
+    report = _go(world, Way.SNAPSHOT)
+    _require_only_lost(world, lost)
+    write_account(world)
+    return _told(report)
+
+
+def _require_only_lost(world: World, lost: AbstractSet[str]) -> None:
+    """What was agreed to is gone, and everything else is there; the snapshot of the newer state has the rest."""
+    given_up = {dn: world.written.pop(dn) for dn in lost}
+    require_kept(world)
+    with partners(world, "dc1") as (dc,):
+        there = [dn for dn in given_up if dc.has(dn)]
+    assert not there, f"the state is not the snapshot's: it has {there[0]}"
+
+
+def _join(world: World) -> Figures:
+    world.join("dc2", world.images[0])
+    return {"ready_s": start(world.server("dc2"), world.settings).all}
+
+
+def _rejoin(world: World) -> Figures:
+    """The snapshot is refused for the partner's sake; leaving and joining again loses nothing, at either DC."""
+    with partners(world, "dc1", "dc2") as (a, b):
+        settle((a, b))
+        b.new_object("contact", "kept-of-the-partner")
+        world.written[f"CN=kept-of-the-partner,CN=Users,{a.target.base_dn}"] = ""
+    refused = _require_refused(world, Way.SNAPSHOT, "USNs")
+    assert not refused.open
+    report = _go(world, Way.REJOIN)
+    with partners(world, "dc1", "dc2") as (a, b):
+        settle((a, b))
+        figures = replicated.told(a, b)
+        replicated.passwords(a, b)
+    require_kept(world)
+    write_account(world)
+    assert not report.kept
+    return figures
+
+
+def _go(world: World, way: Way) -> RollbackReport:
+    """Go one way, agreeing to what it loses; the old version runs afterwards, checked."""
+    request = RollbackRequest(
+        name=world.dc.name,
+        way=way,
+        dc=SERVERS["dc2"] if way is Way.REJOIN else None,
+        password=read_password(world.dc.secrets / "admin-password") if way is Way.REJOIN else None,
+    )
+    report = rollback(world.store, world.settings, request, show=lambda _: None, confirm=lambda _: True)
+    assert report.after.good, f"after the rollback: {report.after}"
+    assert status(world.dc).state == "running"
+    assert world.dc.config.image_id == world.images[0].id, "it does not run the old version"
+    return report
+
+
+def _require_refused(world: World, way: Way | None, why: str) -> Offer:
+    """The command without anybody to ask: refused, in these words; returns the offer of that way (the snapshot's)."""
+    seen: list[RollbackPlan] = []
+    request = RollbackRequest(name=world.dc.name, way=way)
+    try:
+        rollback(world.store, world.settings, request, show=seen.append, confirm=lambda _: False)
+    except PolicyError as refusal:
+        said = refusal.message
+    else:
+        said = "not refused at all"
+    assert why in said, f"a rollback by {way or 'any way'} should be refused with {why!r}, and was: {said}"
+    return seen[0].offer(way or Way.SNAPSHOT)
+
+
+def _write(world: World) -> None:
+    for _ in range(_ACCOUNTS):
+        write_account(world)
+
+
+def _told(report: RollbackReport) -> Figures:
+    assert report.switch is not None
+    return {
+        "away_s": report.switch.away,
+        "stopped_s": report.switch.stopped,
+        "started_s": report.switch.started,
+    }
+
+
+def _remove(world: World) -> Figures:
+    for hostname in list(world.servers):
+        world.remove(hostname)
+    return {}
+
+
+_BEGIN = Step(name="begin", act=_begin, why="The old version, with accounts that must be there in the end.")
+_UPGRADE = Step(name="upgrade", act=_upgrade, why="The new version, committed, with accounts made since.")
+_REMOVE = Step(name="remove", act=_remove, why="A server goes with all it held.")
+
+ROLLBACK = Scenario(
+    name="rollback",
+    weight=60,
+    roles=("old", "new"),
+    admits=forward,
+    protects="a new version that turns out badly days later leaving no way back, or one that silently loses work",
+    steps=(
+        _BEGIN,
+        _UPGRADE,
+        Step(
+            name="downgrade",
+            act=_downgrade,
+            checkpoint="downgraded",
+            why="Back in place: the new version writes a format that any reads, the old one starts on it, all is there.",
+        ),
+        Step(
+            name="restore",
+            act=_restore,
+            checkpoint="restored",
+            why="Forward once more and back by the snapshot: refused until somebody agrees to lose just what is listed.",
+        ),
+        _REMOVE,
+    ),
+)
+
+REJOIN = Scenario(
+    name="rejoin",
+    weight=60,
+    roles=("old", "new"),
+    servers=2,
+    admits=forward,
+    protects="restoring a DC that others have replicated with, after which its changes never reach them again",
+    steps=(
+        _BEGIN,
+        Step(
+            name="join", act=_join, why="A second DC has all the data, and has seen the first one's numbers."
+        ),
+        _UPGRADE,
+        Step(
+            name="rejoin",
+            act=_rejoin,
+            checkpoint="rejoined",
+            why="The snapshot is refused; the DC leaves the domain and joins again with the old version, losing nothing.",
+        ),
+        _REMOVE,
+    ),
+)
