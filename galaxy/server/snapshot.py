@@ -162,5 +162,5 @@ def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pin
 def free_id(server: Server) -> str:
     """The id of a new snapshot: its time in UTC, and a number where a second has several; in the order of age."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    candidates = (now, *(f"{now}-{number}" for number in range(2, 100)))
+    candidates = (now, *(f"{now}-{number:02}" for number in range(2, 100)))
     return next(name for name in candidates if not list(server.snapshots.glob(f"*{name}*")))
