@@ -5,12 +5,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from gssapi.raw.misc import GSSError
 
 from galaxy.release.version import Version
 from verify.check import NotApplicable
-from verify.clients import descriptor, host, smbwire
+from verify.clients import descriptor, host, sasl, smbwire
+from verify.clients import kerberos as kerberos_client
 from verify.clients.descriptor import Ace
+from verify.clients.kerberos import Kerberos
 from verify.clients.versions import has_fix
+from verify.target import Target
 
 DOMAIN_ADMINS = "S-1-5-21-3096974185-2948331061-2248980468-512"
 
@@ -79,3 +83,46 @@ def test_contexts_of_a_negotiate_answer_are_found_at_their_offset() -> None:
     struct.pack_into("<I", answer, 64 + 60, 128)
     packed = bytes(answer) + first + bytes(-len(first) % 8) + second
     assert smbwire._parsed(packed, 2) == {1: b"abc", 0x100: smbwire.POSIX_GUID}
+
+
+KVNO = """
+tries="$(dirname "$0")/tries"; echo >>"$tries"
+test $(wc -l <"$tries") -gt {refusals} && exit 0
+echo "kvno: Server {words} while getting credentials" >&2; exit 1
+"""
+
+
+@pytest.fixture
+def kerberos(tmp_path: Path) -> Kerberos:
+    names = {"address": "192.0.2.7", "fqdn": "dc1.a.test", "realm": "A.TEST", "domain": "A"}
+    target = Target(**names, base_dn="DC=a,DC=test", admin_user="Administrator", password="x")
+    return Kerberos(target, tmp_path)
+
+
+def test_a_name_that_the_server_registers_is_waited_for(fake_bin, kerberos: Kerberos) -> None:
+    fake_bin("kvno", KVNO.format(refusals=2, words="ldap/dc1.a.test@A.TEST not found in Kerberos database"))
+    assert kerberos.own_ticket("ldap/dc1.a.test", cache="x").returncode == 0
+    assert len(fake_bin.calls("kvno")) == 3
+
+
+def test_a_name_that_never_comes_and_other_refusals_fail(fake_bin, kerberos: Kerberos, monkeypatch) -> None:
+    monkeypatch.setattr(kerberos_client, "REGISTRATION", 0.1)
+    fake_bin("kvno", KVNO.format(refusals=999, words="x not found in Kerberos database"))
+    assert kerberos.own_ticket("ldap/dc1.a.test", cache="x").returncode == 1
+    monkeypatch.setattr(kerberos_client, "REGISTRATION", 60)
+    fake_bin("kvno", KVNO.format(refusals=999, words="rejects the ticket"))
+    assert "rejects" in kerberos.own_ticket("ldap/dc1.a.test", cache="x").output
+
+
+def test_a_bind_waits_for_the_service_too(monkeypatch) -> None:
+    answers = iter([GSSError(0xD0000, 0), GSSError(0xD0000, 0), b"token"])
+
+    def step(_token: None) -> bytes:
+        answer = next(answers)
+        if isinstance(answer, GSSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(sasl, "UNKNOWN_SERVICE", "")  # what libkrb5 says is not to be had without a KDC
+    monkeypatch.setattr(sasl, "_context", lambda *_arguments: SimpleNamespace(step=step))
+    assert sasl._begun("dc1.a.test", "x", None)[1] == b"token"

@@ -10,8 +10,11 @@ import krb5
 
 from galaxy.host.errors import CommandError
 from galaxy.host.process import Completed, run
+from verify.clients.waiting import REGISTRATION, within
 from verify.target import Target
 
+# How libkrb5 words KDC_ERR_S_PRINCIPAL_UNKNOWN (RFC 4120, section 7.5.9).
+UNKNOWN_SERVICE = "not found in Kerberos database"
 # TCP first, for a PAC does not fit into a datagram anyway and a lost one would cost a second. Clocks are taken as
 # they are, so that a server with a wrong one shows.
 _CONFIG = """\
@@ -94,6 +97,17 @@ class Kerberos:
     def service_ticket(self, principal: str, *options: str, cache: str = "") -> Completed:
         """Ask for a service ticket with kvno and return what it said."""
         return self.run("kvno", *options, principal, cache=cache or self.admin)
+
+    def own_ticket(self, principal: str, *options: str, cache: str = "") -> Completed:
+        """As `service_ticket`, for a name that the server registers itself: in its own time after its first start."""
+        answers: list[Completed] = []
+
+        def known() -> bool:
+            answers.append(self.service_ticket(principal, *options, cache=cache))
+            return UNKNOWN_SERVICE not in answers[-1].output
+
+        within(REGISTRATION, known)
+        return answers[-1]
 
     def trace(self, *argv: str, stdin: str | None = None, config: Path | None = None) -> str:
         """Run a program and return what libkrb5 says it exchanged (KRB5_TRACE), then its own output."""

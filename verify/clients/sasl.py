@@ -10,8 +10,12 @@ from typing import Any, Literal
 import gssapi
 import spnego
 from gssapi.raw import ChannelBindings
+from gssapi.raw.misc import GSSError
 from ldap3.protocol.sasl.sasl import send_sasl_negotiation
 from spnego.channel_bindings import GssChannelBindings
+
+from verify.clients.kerberos import UNKNOWN_SERVICE
+from verify.clients.waiting import REGISTRATION, within
 
 Layer = Literal["none", "sign", "seal"]
 # RFC 4752, section 3.3: the bits of the security layers.
@@ -69,14 +73,7 @@ def server_end_point(connection: Any) -> bytes:
 
 def gssapi_bind(connection: Any, fqdn: str, cache: str, *, layer: Layer, bindings: bytes | None) -> None:
     """Bind with Kerberos on an open connection; the outcome is in `connection.result`."""
-    credentials = gssapi.Credentials(usage="initiate", store={"ccache": f"FILE:{cache}"})
-    context = gssapi.SecurityContext(
-        name=gssapi.Name(f"ldap@{fqdn}", gssapi.NameType.hostbased_service),
-        mech=gssapi.MechType.kerberos,
-        creds=credentials,
-        channel_bindings=ChannelBindings(application_data=bindings) if bindings is not None else None,
-    )
-    token = context.step(None)
+    context, token = _begun(fqdn, cache, bindings)
     answer = _send(connection, "GSSAPI", token)
     while answer["result"] == _IN_PROGRESS and not context.complete:
         token = context.step(answer["saslCreds"])
@@ -88,6 +85,36 @@ def gssapi_bind(connection: Any, fqdn: str, cache: str, *, layer: Layer, binding
         answer = _send(connection, "GSSAPI", context.wrap(choice, encrypt=False).message)
         connection.krb_wrap_size_limit = limit
     _finish(connection, answer, None if layer == "none" else _GssapiLayer(context, layer))
+
+
+def _begun(fqdn: str, cache: str, bindings: bytes | None) -> tuple[gssapi.SecurityContext, bytes]:
+    """A context and its first token, as soon as the KDC knows the server's LDAP service."""
+    found: list[tuple[gssapi.SecurityContext, bytes]] = []
+
+    def known() -> bool:
+        context = _context(fqdn, cache, bindings)
+        try:
+            found.append((context, context.step(None)))
+        except GSSError as error:
+            if UNKNOWN_SERVICE not in str(error):
+                raise
+            return False
+        return True
+
+    if not within(REGISTRATION, known):
+        raise AssertionError(
+            f"ldap/{fqdn} is {UNKNOWN_SERVICE}, {REGISTRATION:g} s after it was first asked for"
+        )
+    return found[-1]
+
+
+def _context(fqdn: str, cache: str, bindings: bytes | None) -> gssapi.SecurityContext:
+    return gssapi.SecurityContext(
+        name=gssapi.Name(f"ldap@{fqdn}", gssapi.NameType.hostbased_service),
+        mech=gssapi.MechType.kerberos,
+        creds=gssapi.Credentials(usage="initiate", store={"ccache": f"FILE:{cache}"}),
+        channel_bindings=ChannelBindings(application_data=bindings) if bindings is not None else None,
+    )
 
 
 def ntlm_bind(connection: Any, user: str, password: str, *, bindings: bytes | None = None) -> None:

@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 
 _STEP = 0.02
+# Seconds that a server may take after its first start until its own SPNs and DNS records are there: its tasks
+# samba_spnupdate and samba_dnsupdate add them, each a Python program that is slow to begin on a busy host.
+REGISTRATION = 30.0
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:

@@ -4,7 +4,7 @@ import json
 import re
 
 from verify.check import NotApplicable, check
-from verify.clients.waiting import within
+from verify.clients.waiting import REGISTRATION, within
 from verify.target import Shell, Target
 
 # What Samba writes when a process hits a bug, in every version (lib/util/fault.c).
@@ -81,7 +81,7 @@ def test_own_dns_records(shell: Shell) -> None:
         return "No DNS updates needed" in done.output
 
     # After its first start the server registers itself in its own time, and may be at it now.
-    assert within(20, nothing_to_do), f"records were missing: {_last_lines(said[-1])}"
+    assert within(REGISTRATION, nothing_to_do), f"records were missing: {_last_lines(said[-1])}"
 
 
 @check("health.replication", loses="changes would not reach other domain controllers, or fail unnoticed")
