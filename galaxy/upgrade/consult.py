@@ -12,7 +12,7 @@ from galaxy.host.journal import Entry
 from galaxy.host.process import Completed, run
 from galaxy.server import running
 from galaxy.server.config import Server
-from galaxy.server.container import handle, run_once, sandbox, write_bundle
+from galaxy.server.container import delete, handle, run_once, sandbox, write_bundle
 from galaxy.server.execute import exec_
 from galaxy.server.provision import INIT
 from galaxy.server.rootfs import rootfs_of
@@ -46,6 +46,7 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
 
 def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS) -> Completed:
     """Run a program of the image on a stopped server's own files, with no network, to its end."""
+    delete(server)  # a server that was stopped quickly leaves its ended container behind
     box = sandbox(server, rootfs_of(server), (INIT, *argv), Isolated())
     return run_once(server, write_bundle(server, box), "", timeout)
 

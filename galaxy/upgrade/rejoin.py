@@ -26,6 +26,7 @@ from galaxy.host.store import Store
 from galaxy.release.version import Version
 from galaxy.server import lifecycle
 from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server, load
+from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest
 from galaxy.server.execute import exec_
@@ -204,6 +205,7 @@ def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) 
     wanted, domain = _wanted(server, request), survey(request.dc, namespace_of(server))
     _note(server, progress.model_copy(update={"left": True}))
     with step(f"taking the old {server.config.hostname} out of {server.config.realm}"):
+        delete(server)  # its own container, ended and left behind, has the name
         leave(as_image(server, request.image_id), wanted, domain)
     join_held(entry, new, wanted, domain, progress.settings)
     _carry_over(server, new)
