@@ -13,7 +13,7 @@ from galaxy.host.settings import load_settings
 from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
 from galaxy.server.broken import load_to_remove
-from galaxy.server.config import HostNetwork, PrivateNetwork, Server, load, servers, unreadable
+from galaxy.server.config import Backend, HostNetwork, PrivateNetwork, Server, load, servers, unreadable
 
 if TYPE_CHECKING:
     from galaxy.image.catalogue import Image
@@ -82,6 +82,10 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
         Path | None, typer.Option(help="The administrator's password; made at random if not given.")
     ] = None,
     dns_forwarder: Forwarders = None,
+    backend_store: Annotated[
+        Backend,
+        typer.Option(help="What the directory is kept in: mdb (LMDB) if it will need more than 4 GB."),
+    ] = "tdb",
     allow_uncertified: Uncertified = False,
 ) -> None:
     """Create a domain controller with a new domain. It is not started.
@@ -102,6 +106,7 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
         address=address,
         network=network.value_of(),
         dns_forwarders=tuple(dns_forwarder) if dns_forwarder else None,
+        backend_store=backend_store,
         password=read_password(admin_password_file) if admin_password_file else None,
     )
     server = create_server(store, load_settings(), request)

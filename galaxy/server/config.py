@@ -45,6 +45,7 @@ class NamespaceNetwork(BaseModel):
 
 
 Network = HostNetwork | PrivateNetwork | NamespaceNetwork
+Backend = Literal["tdb", "mdb"]
 
 
 class ServerConfig(BaseModel):
@@ -60,6 +61,7 @@ class ServerConfig(BaseModel):
     address: str = Field(description="the IPv4 address that the server answers on")
     dns_forwarders: tuple[str, ...] = ()
     created: datetime
+    backend_store: Backend = Field(default="tdb", description="what the directory was made in")
     network: Annotated[Network, Field(discriminator="kind")] = HostNetwork()
 
     @property

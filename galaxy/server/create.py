@@ -13,6 +13,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import names
 from galaxy.server.config import (
+    Backend,
     HostNetwork,
     NamespaceNetwork,
     Network,
@@ -48,6 +49,7 @@ class CreateRequest:
     address: str | None = None
     network: Network = field(default_factory=HostNetwork)
     dns_forwarders: tuple[str, ...] | None = None
+    backend_store: Backend = "tdb"
     password: str | None = field(default=None, repr=False)
 
 
@@ -82,6 +84,7 @@ def plan(store: Store, request: CreateRequest) -> ServerConfig:
         address=address,
         dns_forwarders=_forwarders(request, address),
         created=datetime.now(UTC).replace(microsecond=0),
+        backend_store=request.backend_store,
         network=request.network,
     )
 

@@ -76,6 +76,7 @@ def _words(server: Server) -> list[str]:
         "--server-role=dc",
         "--dns-backend=SAMBA_INTERNAL",
         "--use-rfc2307",
+        f"--backend-store={config.backend_store}",
     ]
 
 

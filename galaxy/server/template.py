@@ -24,8 +24,9 @@ Fill = Callable[[Server, str | None], None]
 def template_id(server: Server, password: str | None) -> str:
     """The digest of everything that a provisioned state depends on."""
     config = server.config
-    inputs = [_REVISION, config.image_id, config.hostname, config.address, smb_conf(config)]
-    return sha256_text(json.dumps([*inputs, None if password is None else sha256_text(password)]))
+    inputs = [_REVISION, config.image_id, config.hostname, config.address, config.backend_store]
+    inputs += [smb_conf(config), None if password is None else sha256_text(password)]
+    return sha256_text(json.dumps(inputs))
 
 
 def from_template(server: Server, password: str | None, fill: Fill) -> None:
