@@ -6,6 +6,7 @@ address/prefix; the address is removed only once nothing of that subnet is conne
 """
 
 import ctypes
+import errno
 import ipaddress
 import os
 import socket
@@ -140,12 +141,21 @@ def remove_idle_subnet(target: str) -> None:
 
 @undoes("link")
 def remove_link(name: str) -> None:
-    """Remove an interface of this namespace; nothing happens when there is none."""
+    """Remove an interface of this namespace; nothing happens when there is none.
+
+    One end of a veth pair may go while we look: the kernel takes a namespace that was removed apart in its own time.
+    """
+    from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415 - as in _links
+
     if name not in {known for _, known in socket.if_nameindex()}:
         return
     with _links(None) as links:
         for index in links.link_lookup(ifname=name):
-            links.link("del", index=index)
+            try:
+                links.link("del", index=index)
+            except NetlinkError as error:
+                if error.code != errno.ENODEV:
+                    raise
 
 
 def add_veth(
