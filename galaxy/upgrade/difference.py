@@ -13,7 +13,9 @@ _LINK = re.compile(
 _ACE = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _SHOWN, _LONGEST = 3, 160
 # The attribute that stands for the record itself: its name.
-NAME = "dn"
+NAME, DELETED = "dn", "isDeleted"
+# What versions of Samba print by name or by number: the rights of a file (MS-DTYP 2.4.4.1.1).
+_FILE_RIGHTS = {"FA": "0x1f01ff", "FR": "0x120089", "FW": "0x120116", "FX": "0x1200a0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,40 +45,43 @@ class Difference:
 
 def record_gone(record: Record) -> Difference:
     """A record that is there no more."""
-    return Difference(area=record.area, name=record.name, lost=(_marks(record),), words="is lost")
+    return Difference(area=record.area, name=record.name, lost=_marks(record), words="is lost")
 
 
 def record_new(record: Record) -> Difference:
     """A record that was not there before."""
-    return Difference(area=record.area, name=record.name, added=(_marks(record),), words="is new")
+    return Difference(area=record.area, name=record.name, added=_marks(record), words="is new")
 
 
 def record_differences(before: Record, after: Record, sddl: Mapping[str, str]) -> Iterator[Difference]:
-    """The attributes of one record that are not as before; a link to a renamed object is no difference."""
+    """The attributes of one record that are not as before; a link to a renamed object is no difference.
+
+    An object that was deleted is one difference, though it has lost most of its attributes.
+    """
+    if DELETED in after.values and DELETED not in before.values:
+        yield _changed(before, DELETED, (), after.values[DELETED], "is deleted")
+        return
     if before.name != after.name:
-        words = f"is now called {after.name}"
-        yield Difference(
-            area=after.area,
-            name=before.name,
-            attribute=NAME,
-            lost=(before.name,),
-            added=(after.name,),
-            words=words,
-        )
+        yield _changed(before, NAME, (before.name,), (after.name,), f"is now called {after.name}")
+    passed_over = ""
     for attribute in sorted({*before.values, *after.values}):
         old = {_identity(value): value for value in before.values.get(attribute, ())}
         new = {_identity(value): value for value in after.values.get(attribute, ())}
         lost = tuple(value for key, value in sorted(old.items()) if key not in new)
         added = tuple(value for key, value in sorted(new.items()) if key not in old)
-        if lost or added:
-            yield Difference(
-                area=after.area,
-                name=after.name,
-                attribute=attribute,
-                lost=lost,
-                added=added,
-                words=f"{attribute} {_words(lost, added, sddl, single=len(old) == len(new) == 1)}",
-            )
+        if (lost or added) and attribute != passed_over:
+            single = len(old) == len(new) == 1
+            words = f"{attribute} {_words(lost, added, sddl, single=single)}"
+            yield _changed(after, attribute, lost, added, words)
+            passed_over = f"{attribute} times"  # of DNS records that are not the same there is no more to say
+
+
+def _changed(
+    record: Record, attribute: str, lost: tuple[str, ...], added: tuple[str, ...], words: str
+) -> Difference:
+    return Difference(
+        area=record.area, name=record.name, attribute=attribute, lost=lost, added=added, words=words
+    )
 
 
 def _identity(value: str) -> str:
@@ -85,9 +90,9 @@ def _identity(value: str) -> str:
     return found[1].lower() if found else value
 
 
-def _marks(record: Record) -> str:
-    """What a rule for whole records can ask for: when the record was last changed."""
-    return next(iter(record.values.get("whenChanged", ())), "")
+def _marks(record: Record) -> tuple[str, ...]:
+    """What a rule for whole records can ask for: DNS records, else the time of the last change."""
+    return record.values.get("dnsRecord") or record.values.get("whenChanged") or ("",)
 
 
 def _words(lost: tuple[str, ...], added: tuple[str, ...], sddl: Mapping[str, str], *, single: bool) -> str:
@@ -117,9 +122,21 @@ def _parts(text: str) -> Iterator[str]:
     """The parts of an SDDL; entries of the SACL are told from those of the DACL."""
     for half in re.split(r"(?=\b[DS]:)", text):
         mark = "SACL " if half.startswith("S:") else ""
-        yield from (mark + ace for ace in _ACE.findall(half))
+        yield from (mark + _sorted_rights(ace) for ace in _ACE.findall(half))
         if head := half.partition("(")[0].strip():
             yield head
+
+
+def _sorted_rights(ace: str) -> str:
+    """An entry with its flags and rights in one order and notation: versions of Samba print them in different ones."""
+    fields = ace.split(";")
+    for place in (1, 2):
+        if len(fields) > place and re.fullmatch(r"(?:[A-Z]{2})*", fields[place]):
+            fields[place] = "".join(sorted(re.findall("..", fields[place])))
+    if len(fields) > 2:
+        rights = _FILE_RIGHTS.get(fields[2], fields[2])
+        fields[2] = hex(int(rights, 16)) if rights.startswith("0x") else rights
+    return ";".join(fields)
 
 
 def _listed(values: tuple[str, ...]) -> str:

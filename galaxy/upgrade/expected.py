@@ -1,7 +1,7 @@
 """The stated list of expected changes: expected.toml. Whatever no rule explains is a finding."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from galaxy.host.settings import parse_toml
-from galaxy.release.version import Version
 from galaxy.upgrade.difference import Difference
 from galaxy.upgrade.dumpfile import Header
 
@@ -20,9 +19,10 @@ EXPECTED_FILE = Path(__file__).with_name("expected.toml")
 class Rule(BaseModel):
     """One expected change. Every pattern is a regular expression for the whole text, case ignored.
 
-    In `name`, {domain}, {config}, {schema}, {forest}, {ntds}, {server}, {account} and {dns_name} stand for the
+    In them {domain}, {config}, {schema}, {forest}, {ntds}, {server}, {account}, {dns_name} and {host} stand for the
     names of the server's own things. Without `attributes` the rule is about whole records. A side (`lost`, `added`)
-    without a pattern must be empty; all values of the other must match.
+    without a pattern must be empty; with one, all its values match. A rule that names what is `added` explains no loss
+    without it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,9 +32,6 @@ class Rule(BaseModel):
     attributes: tuple[str, ...] = ()
     lost: str | None = None
     added: str | None = None
-    since: str | None = Field(
-        default=None, description="the change comes with this version: older before, not after"
-    )
     expired: bool = Field(
         default=False, description="only a deleted object that is past its tombstone lifetime"
     )
@@ -54,6 +51,31 @@ def load_rules(file: Path = EXPECTED_FILE) -> tuple[Rule, ...]:
     return parse_toml(file, RuleFile).rule
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holding:
+    """A rule between two certain dumps, with the server's own names filled in."""
+
+    rule: Rule
+    name: re.Pattern[str]
+    lost: re.Pattern[str] | None
+    added: re.Pattern[str] | None
+
+    def fits(self, difference: Difference) -> bool:
+        """Whether it is about this difference, times left aside."""
+        return (
+            self.rule.area == difference.area
+            and (
+                difference.attribute in self.rule.attributes
+                if self.rule.attributes
+                else not difference.attribute
+            )
+            and self.name.fullmatch(difference.name) is not None
+            and _all_match(self.lost, difference.lost)
+            and _all_match(self.added, difference.added)
+            and (self.added is None or difference.added != ())
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expected:
     """The rules that hold between two dumps."""
@@ -64,34 +86,25 @@ class Expected:
 
     def reason(self, difference: Difference) -> str:
         """Why a difference is expected; '' when it is not."""
-        return next(
-            (rule.reason for rule, name in self._holding if self._explains(rule, name, difference)), ""
-        )
+        return next((one.rule.reason for one in self._holding if self._explains(one, difference)), "")
 
     @cached_property
-    def _holding(self) -> tuple[tuple[Rule, re.Pattern[str]], ...]:
-        return tuple((rule, self._name(rule)) for rule in self.rules if self._in_time(rule))
-
-    def _in_time(self, rule: Rule) -> bool:
-        since = rule.since
-        return since is None or version_of(self.before) < Version.parse(since) <= version_of(self.after)
-
-    def _name(self, rule: Rule) -> re.Pattern[str]:
+    def _holding(self) -> tuple[_Holding, ...]:
         own = self.before.model_dump(exclude={"area", "version", "taken", "tombstone_days"})
-        text = rule.name
-        for word, value in own.items():
-            text = text.replace("{" + word.removesuffix("_dn") + "}", re.escape(value))
-        return re.compile(text, re.IGNORECASE | re.DOTALL)
-
-    def _explains(self, rule: Rule, name: re.Pattern[str], difference: Difference) -> bool:
-        return (
-            rule.area == difference.area
-            and (difference.attribute in rule.attributes if rule.attributes else not difference.attribute)
-            and name.fullmatch(difference.name) is not None
-            and _all_match(rule.lost, difference.lost)
-            and _all_match(rule.added, difference.added)
-            and (not rule.expired or self._expired(difference))
+        names = {word.removesuffix("_dn"): re.escape(value) for word, value in own.items()}
+        names["host"] = re.escape(self.before.dns_name.partition(".")[0])
+        return tuple(
+            _Holding(
+                rule=rule,
+                name=_pattern(rule.name, names),
+                lost=None if rule.lost is None else _pattern(rule.lost, names),
+                added=None if rule.added is None else _pattern(rule.added, names),
+            )
+            for rule in self.rules
         )
+
+    def _explains(self, holding: _Holding, difference: Difference) -> bool:
+        return holding.fits(difference) and (not holding.rule.expired or self._expired(difference))
 
     def _expired(self, difference: Difference) -> bool:
         """Whether a lost object was last changed longer ago than deleted objects are kept."""
@@ -99,16 +112,16 @@ class Expected:
         return all(mark != "" and _time(mark) + kept < _time(self.after.taken) for mark in difference.lost)
 
 
-def version_of(header: Header) -> Version:
-    """The Samba version that wrote a dump, without what a distributor adds to it."""
-    found = re.match(r"\d+\.\d+(\.\d+)?((pre|rc)\d+)?", header.version)
-    return Version.parse(found[0] if found else header.version)
+def _pattern(text: str, names: Mapping[str, str]) -> re.Pattern[str]:
+    for word, value in names.items():
+        text = text.replace("{" + word + "}", value)
+    return re.compile(text, re.IGNORECASE | re.DOTALL)
 
 
-def _all_match(pattern: str | None, values: Iterable[str]) -> bool:
+def _all_match(pattern: re.Pattern[str] | None, values: tuple[str, ...]) -> bool:
     if pattern is None:
-        return not any(True for _ in values)
-    return all(re.fullmatch(pattern, value, re.IGNORECASE | re.DOTALL) for value in values)
+        return not values
+    return all(pattern.fullmatch(value) for value in values)
 
 
 def _time(text: str) -> datetime:

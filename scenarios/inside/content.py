@@ -127,13 +127,16 @@ class Maker:
         return dn
 
     def odd_ones(self):
-        """A photo, a contact, deleted objects, and a right given on an organisational unit."""
+        """A photo, a contact, a secret, deleted objects."""
         first = self.dn(NAMES[0], "People") if self.asked["users"] else None
         if first is not None:
             self.samdb.modify(change(self.samdb, first, "thumbnailPhoto", PHOTO))
         self.samdb.add(
             {"dn": self.dn("A contact", "People"), "objectClass": "contact", "mail": "a@example.org"}
         )
+        # As LSA keeps its secrets, the keys of the users' own data among them.
+        secret = "CN=Content Secret,CN=System," + self.base
+        self.samdb.add({"dn": secret, "objectClass": "secret", "currentValue": self.password(-2).encode()})
         for number in range(3):
             gone = self.dn("gone%d" % number, "People")
             self.samdb.add({"dn": gone, "objectClass": "user", "sAMAccountName": "gone%d" % number})
