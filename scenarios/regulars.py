@@ -142,7 +142,8 @@ def _write_on(file: "Open", data: bytes, done: int, client: _Client) -> int:
 
 def _search(target: Target, client: _Client, cache: str) -> None:
     """Search with one Kerberos ticket from before, on one connection for as long as it lives, then on another."""
-    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415 - as above
+    from gssapi.exceptions import GSSError  # noqa: PLC0415 - as above
+    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415
 
     from verify.clients.kerberos import Kerberos  # noqa: PLC0415
     from verify.clients.ldap import Ldap, LdapRefusedError  # noqa: PLC0415
@@ -159,7 +160,7 @@ def _search(target: Target, client: _Client, cache: str) -> None:
                     answered_after = client.stop.is_set()
                     client.got_something()
                     time.sleep(_PACE)
-            except (LDAPException, LdapRefusedError, OSError) as error:
+            except (LDAPException, LdapRefusedError, GSSError, OSError) as error:
                 client.reconnects += 1
                 if not client.patient():
                     raise AssertionError(f"no LDAP for {_PATIENCE:g} s: {error}") from error

@@ -22,7 +22,7 @@ from scenarios.lab import entered_lab
 from scenarios.world import World
 
 # How long one item may take, in seconds: far beyond any that works, so that one that hangs costs only itself.
-ITEM_SECONDS = 120.0
+ITEM_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ class World:
     """A cell's lab, images and servers; `stack` takes down what the cell has made.
 
     `written` is what steps put into the domain and must find again: DNs, with the password of those that have
-    one. `evidence` is where the logs and state of what failed go.
+    one. `accounts` are others that must log on, by name, with their passwords. `evidence` is where the logs and
+    state of what failed go.
     """
 
     store: Store
@@ -37,6 +38,7 @@ class World:
     stack: ExitStack
     servers: dict[str, Server] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
 
     @property
     def dc(self) -> Server:
@@ -81,10 +83,6 @@ class World:
         server = self.servers.pop(hostname)
         remove(server, self.settings, force=True)
         assert not server.folder.exists(), f"{server.folder} is still there"
-
-    def refresh(self, hostname: str) -> None:
-        """Read a server's configuration again: it may run another image now."""
-        self.servers[hostname] = load(self.store, self.servers[hostname].name)
 
     def image_of(self, server: Server) -> Image:
         """The cell's image that a server runs now."""

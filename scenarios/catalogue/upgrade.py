@@ -1,10 +1,13 @@
 """A server moves to a newer version while people are at work: nothing they had is lost, and they hardly notice.
 
-Upgrade: one pair of versions. Chain: every version after the other, on one state. Failed: the new version is
-sabotaged, in four ways, and the server must come back by itself.
+Upgrade: one pair of versions. Chain: every version after the other, on one state, in LMDB. Content: a domain as
+people have it, from the oldest version to the newest. Failed: the new version is sabotaged, in several ways, and the
+server must come back by itself.
 """
 
+import time
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 
 from galaxy.host.errors import ServerError
@@ -13,7 +16,9 @@ from galaxy.server.lifecycle import start, status, stop
 from galaxy.upgrade.outage import Seen, probing
 from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import UpgradeReport, upgrade
+from scenarios.content import populate, require_logons
 from scenarios.engine import Scenario, Step
+from scenarios.kept import compared
 from scenarios.regulars import at_work
 from scenarios.saboteur import SABOTAGES, sabotaged
 from scenarios.witness import require_kept, write_account
@@ -22,11 +27,15 @@ from scenarios.world import World
 Figures = Mapping[str, float]
 # How long a sabotaged version may take to answer before it is given up, in seconds.
 _SHORT = 6.0
+_USERS = 2000
 
 
 def _begin(world: World) -> Figures:
-    """The old version, with accounts that must be there in the end."""
     world.create("dc1", world.images[0])
+    return _started(world)
+
+
+def _started(world: World) -> Figures:
     ready = start(world.dc, world.settings)
     for _ in range(3):
         write_account(world)
@@ -34,7 +43,6 @@ def _begin(world: World) -> Figures:
 
 
 def _upgrade(world: World) -> Figures:
-    """Rehearse and switch under clients that copy, search and ask; every figure of what they saw."""
     figures: dict[str, float] = {}
     with at_work(world, figures), probing(world.dc.config) as probe:
         report = _move(world, 1)
@@ -48,7 +56,6 @@ def _upgrade(world: World) -> Figures:
 
 
 def _upgrade_stopped(world: World) -> Figures:
-    """A server that is stopped moves too, stays stopped, and starts afterwards."""
     stop(world.dc, world.settings)
     report = _move(world, len(world.images) - 1)
     assert status(world.dc).state == "stopped", "the upgrade started a server that was stopped"
@@ -57,33 +64,82 @@ def _upgrade_stopped(world: World) -> Figures:
     return {"ready_s": ready.all, "rehearsal_s": report.rehearsal.seconds if report.rehearsal else 0.0}
 
 
-def _step_on(number: int) -> Step:
+def _begin_lmdb(world: World) -> Figures:
+    """As `begin`, with the databases in LMDB."""
+    world.create("dc1", world.images[0])
+    return _started(world)
+
+
+def _step_on(number: int, *, last: bool) -> Step:
     def act(world: World) -> Figures:
         report = _move(world, number, rehearsal=False)
         _settled(world)
         return _told(report)
 
-    return Step(name=f"to-version-{number + 1}", act=act)
+    return Step(
+        name=f"to-version-{number + 1}",
+        act=act,
+        checkpoint="last-version" if last else "",
+        why="The next version takes over what all before it have made of the state; everything written is there.",
+    )
 
 
-def _fail(world: World) -> Figures:
-    """Each sabotage without a rehearsal: the upgrade fails, and the old version runs with all it had."""
-    figures: dict[str, float] = {}
-    for name in SABOTAGES:
-        before = status(world.dc)
-        with sabotaged(world, world.images[1], name):
-            _require_failure(world, name, rehearsal=False)
-        now = status(world.dc)
-        assert now.state == "running", f"{name}: after the failed upgrade the server is {now}"
-        assert now.pid != before.pid, f"{name}: the upgrade never got as far as to stop the server"
-        assert world.dc.config.image_id == world.images[0].id, f"{name}: the server has not gone back"
-        _settled(world)
-        figures[f"{name}_survived"] = 1.0
-    return figures
+def _chain(images: int) -> tuple[Step, ...]:
+    begin = Step(
+        name="begin", act=_begin_lmdb, why="The oldest version makes the domain, its databases in LMDB."
+    )
+    return (begin, *(_step_on(number, last=number == images - 1) for number in range(1, images)), _REMOVE)
+
+
+def _content(images: int) -> tuple[Step, ...]:
+    return (
+        Step(
+            name="fill",
+            act=_fill,
+            why="A domain of the oldest version with thousands of users and all they need.",
+        ),
+        Step(
+            name="upgrade",
+            act=partial(_upgrade_content, number=images - 1),
+            checkpoint="upgraded",
+            why="Rehearsed and moved to the newest version; all data are compared, every account logs on.",
+        ),
+        _REMOVE,
+    )
+
+
+def _fill(world: World) -> Figures:
+    world.create("dc1", world.images[0])
+    figures = dict(_started(world))
+    began = time.monotonic()
+    content = populate(world.dc, users=_USERS)
+    world.accounts.update(content.accounts)
+    return {**figures, "fill_s": time.monotonic() - began}
+
+
+def _upgrade_content(world: World, number: int) -> Figures:
+    with compared(world, "dc1") as comparison:
+        report = _move(world, number)
+    binds = require_logons(world.dc, world.accounts)
+    _settled(world)
+    return {**_told(report), **comparison, "binds": float(binds)}
+
+
+def _fail(world: World, name: str) -> Figures:
+    before = status(world.dc)
+    began = time.monotonic()
+    with sabotaged(world, world.images[1], name):
+        _require_failure(world, name, rehearsal=False)
+    took = time.monotonic() - began
+    now = status(world.dc)
+    assert now.state == "running", f"after the failed upgrade the server is {now}"
+    assert now.pid != before.pid, "the upgrade never got as far as to stop the server"
+    assert world.dc.config.image_id == world.images[0].id, "the server has not gone back"
+    _settled(world)
+    return {"returned_s": took}
 
 
 def _fail_in_rehearsal(world: World) -> Figures:
-    """With the rehearsal the server is not even touched."""
     before = status(world.dc)
     with sabotaged(world, world.images[1], "dies"):
         _require_failure(world, "dies", rehearsal=True)
@@ -99,8 +155,6 @@ def _require_failure(world: World, name: str, *, rehearsal: bool) -> None:
         upgrade(world.store, settings, request)
     except ServerError:
         return
-    finally:
-        world.refresh("dc1")
     raise AssertionError(f"the upgrade to a version with the defect {name!r} succeeded")
 
 
@@ -111,10 +165,7 @@ def _remove(world: World) -> Figures:
 
 def _move(world: World, number: int, *, rehearsal: bool = True) -> UpgradeReport:
     request = UpgradeRequest(name=world.dc.name, ref=world.images[number].id, rehearsal=rehearsal)
-    try:
-        report = upgrade(world.store, world.settings, request)
-    finally:
-        world.refresh("dc1")
+    report = upgrade(world.store, world.settings, request)
     if report.after is not None:
         assert report.after.good, f"after the upgrade: {report.after}"
     return report
@@ -147,25 +198,70 @@ def forward(versions: tuple[Version, ...]) -> bool:
     return all(one < other for one, other in pairwise(versions))
 
 
-_BEGIN = Step(name="begin", act=_begin)
-_REMOVE = Step(name="remove", act=_remove)
+_LAST_SABOTAGE = tuple(SABOTAGES)[-1]
+_BEGIN = Step(name="begin", act=_begin, why="The old version, with accounts that must be there in the end.")
+_REMOVE = Step(name="remove", act=_remove, why="A server goes with all it held.")
 
 UPGRADE = Scenario(
     name="upgrade",
-    weight=90,
+    weight=60,
     roles=("old", "new"),
-    steps=(_BEGIN, Step(name="upgrade", act=_upgrade, checkpoint="upgraded"), _REMOVE),
+    admits=forward,
+    protects="losing data, sessions or a morning to the step from one version to another",
+    steps=(
+        _BEGIN,
+        Step(
+            name="upgrade",
+            act=_upgrade,
+            checkpoint="upgraded",
+            why="Rehearsed and switched while clients copy a file, search, hold tickets and ask every 20 ms.",
+        ),
+        _REMOVE,
+    ),
+)
+
+CHAIN = Scenario(
+    name="chain",
+    weight=25,
+    every=_chain,
+    protects="a server that was upgraded year after year breaking on what earlier versions have left in its databases",
+)
+
+CONTENT = Scenario(
+    name="content",
+    weight=30,
+    every=_content,
+    protects="an upgrade that works in the laboratory's empty domain only",
 )
 
 FAILED = Scenario(
     name="failed",
-    weight=110,
+    weight=80,
     roles=("old", "new"),
+    admits=forward,
+    protects="a new version that does not start, hangs, spoils the databases or lacks a service taking the domain down",
     steps=(
         _BEGIN,
-        Step(name="fail-in-rehearsal", act=_fail_in_rehearsal),
-        Step(name="fail", act=_fail, checkpoint="returned"),
-        Step(name="upgrade-stopped", act=_upgrade_stopped),
+        Step(
+            name="fail-in-rehearsal",
+            act=_fail_in_rehearsal,
+            why="The rehearsal finds the defect, and the server is not even touched.",
+        ),
+        *(
+            Step(
+                name=name,
+                act=partial(_fail, name=name),
+                checkpoint="returned" if name == _LAST_SABOTAGE else "",
+                why=f"Without a rehearsal the server meets a new version that {name.replace('-', ' ')}: it comes back "
+                "by itself, with all it had.",
+            )
+            for name in SABOTAGES
+        ),
+        Step(
+            name="upgrade-stopped",
+            act=_upgrade_stopped,
+            why="A server that is stopped moves too, stays stopped, and starts with all it had.",
+        ),
         _REMOVE,
     ),
 )
