@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from galaxy.release.version import Version
 from scenarios.world import World
 from verify.check import Blocked
 from verify.place import Place
@@ -16,37 +17,50 @@ from verify.target import Target
 Figures = Mapping[str, float]
 Act = Callable[[World], Figures]
 OpenWorld = Callable[["Cell"], AbstractContextManager[World]]
+Admits = Callable[[tuple[Version, ...]], bool]
+
+
+def _anything(_versions: tuple[Version, ...]) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One thing that is done to the servers; `act` returns what it measured.
 
-    All checks run after it if it reaches a `checkpoint`; they look at the server called `host`.
+    All checks run after it if it reaches a `checkpoint`; they look at the server called `host`. `why` says in a
+    sentence what is done and what for.
     """
 
     name: str
     act: Act
     checkpoint: str = ""
     host: str = "dc1"
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """Named steps in order; `roles` says what its images are for, in the order in which a cell names them.
 
-    `weight` is its usual length in seconds: long cells start first.
+    `weight` is its usual length in seconds: long cells start first. `servers` is how many of them run at once at
+    most, for the memory. `admits` says which combinations of versions make sense. A scenario with `every` takes all
+    images of a run in one cell, from the oldest to the newest, and makes its steps from their number; it has one
+    role, and its weight is by image. `protects` says in a sentence what an administrator is spared by it.
     """
 
     name: str
-    steps: tuple[Step, ...]
     weight: float
+    steps: tuple[Step, ...] = ()
     roles: tuple[str, ...] = ("image",)
+    servers: int = 1
+    admits: Admits = _anything
+    every: Callable[[int], tuple[Step, ...]] | None = None
+    protects: str = ""
 
-    @property
-    def checkpoints(self) -> tuple[str, ...]:
-        """The checkpoints in the order in which they are reached."""
-        return tuple(step.checkpoint for step in self.steps if step.checkpoint)
+    def steps_for(self, images: int) -> tuple[Step, ...]:
+        """The steps of a cell with so many images."""
+        return self.every(images) if self.every is not None else self.steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +75,24 @@ class Cell:
         """`lifecycle[4.17.12]`."""
         return f"{self.scenario.name}[{'->'.join(self.refs)}]"
 
+    @property
+    def weight(self) -> float:
+        """The cell's usual length in seconds, before anything was measured."""
+        return self.scenario.weight * (len(self.refs) if self.scenario.every is not None else 1)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is done, in order."""
+        return self.scenario.steps_for(len(self.refs))
+
     def step_place(self, index: int) -> Place:
         """Where a step stands: before the checkpoint that it leads to ('end' after the last)."""
-        later = (step.checkpoint for step in self.scenario.steps[index:] if step.checkpoint)
+        later = (step.checkpoint for step in self.steps[index:] if step.checkpoint)
         return Place(cell=self.name, checkpoint=next(later, "end"), order=2 * index)
 
     def check_places(self) -> Iterator[Place]:
         """Where checks run: after each step that reaches a checkpoint."""
-        for index, step in enumerate(self.scenario.steps):
+        for index, step in enumerate(self.steps):
             if step.checkpoint:
                 yield Place(cell=self.name, checkpoint=step.checkpoint, order=2 * index + 1)
 
@@ -89,7 +113,7 @@ class Walker:
         if index == 0:
             self._begin(cell)
         world = self._at(cell, index)
-        step = cell.scenario.steps[index]
+        step = cell.steps[index]
         try:
             figures = step.act(world)
         except BaseException as error:
@@ -97,14 +121,14 @@ class Walker:
             world.keep_evidence(state=True)
             raise
         self._done = index + 1
-        if self._done == len(cell.scenario.steps) and not step.checkpoint:
+        if self._done == len(cell.steps) and not step.checkpoint:
             self.close()  # otherwise checks are still to come, and the next cell or the worker's end closes it
         return figures
 
     def target(self, cell: Cell, place: Place) -> Target:
         """The server to check at a place; Blocked when the cell is not there."""
         index = place.order // 2
-        return self._at(cell, index + 1).target(cell.scenario.steps[index].host)
+        return self._at(cell, index + 1).target(cell.steps[index].host)
 
     def note_failure(self) -> None:
         """A check failed: keep the logs of what it looked at."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,19 @@ import pytest
 
 from galaxy.gate.policy import STEP_AREA
 from galaxy.gate.results import ItemResult, Outcome
-from galaxy.gate.run import PLAN_FILE, TIMING_FILE, RunInfo
+from galaxy.gate.run import PLAN_FILE, RunInfo
+from galaxy.gate.timing import Pace, Session, Timing
+from galaxy.gate.weights import Weights
 from galaxy.host.journal import recover
 from galaxy.host.store import default_store
+from scenarios.engine import Cell
+from scenarios.outline import outline, spell
 from verify.record import Recorder, properties_of
 
 # After so many seconds without a line, a run tells how far it is.
-_SILENCE = 5.0
+_SILENCE = 15.0
+# Cells' names are put below each other up to so many letters.
+_WIDEST = 40
 
 
 @dataclass(slots=True)
@@ -39,20 +45,40 @@ class _Spot:
 
 
 class Follower:
-    """Prints a line for each step and each finished checkpoint, and each failure at once."""
+    """Prints what is to come, a line for each step, finished checkpoint and cell, and each failure at once."""
 
-    def __init__(self, folder: Path, run: RunInfo) -> None:
+    def __init__(self, folder: Path, run: RunInfo, cells: Sequence[Cell], workers: int) -> None:
         self._folder = folder
-        self._began = run.started.timestamp()
-        self._width = max(len(cell) for cell in run.cells)
+        self._run = run
+        self._cells = tuple(cells)
+        self._workers = min(workers, max(len(cells), 1))
+        weights = Weights.read(default_store())
+        self._expected = {cell.name: weights.seconds(cell.name, cell.weight) for cell in cells}
+        self._left: dict[str, int] = {}
+        self._began = time.time()
+        self._width = min(_WIDEST, max((len(cell.name) for cell in cells), default=0))
         self._recorder = Recorder(None)
         self._plan: dict[str, dict[str, str]] = {}
         self._spots: dict[tuple[str, str], _Spot] = {}
         self._done = 0
         self._paces: dict[str, _Pace] = {}
         self._ended: set[str] = set()
+        self._cell_seconds: dict[str, float] = defaultdict(float)
         self._told = time.monotonic()
         self._first_item = 0.0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Tell what is to come, before the first worker is started."""
+        parts = [
+            *([f"shard {self._run.shard}"] if self._run.shard is not None else []),
+            *([f"only -k {self._run.selection!r}"] if self._run.selection else []),
+        ]
+        if len(self._cells) < len(self._run.cells):
+            parts.append(f"{len(self._run.cells) - len(self._cells)} are done already")
+        expected = {} if self._run.selection else self._expected
+        for line in outline(self._cells, expected, self._workers, ", ".join(parts)):
+            _tell(line)
 
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """Learn what is to come from the first worker's list."""
@@ -70,8 +96,8 @@ class Follower:
         for told in plan.values():
             if told["area"] != STEP_AREA:
                 self._spots.setdefault((told["cell"], told["checkpoint"]), _Spot()).planned += 1
-        cells = len({told["cell"] for told in plan.values()})
-        _tell(f"{len(plan)} items in {cells} cell{'s' if cells != 1 else ''}")
+        self._left = dict(Counter(told["cell"] for told in plan.values()))
+        _tell(f"{len(plan)} items in {len(self._left)} cell{'s' if len(self._left) != 1 else ''}")
 
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker died: undo what it left, and say which item that was."""
@@ -105,12 +131,17 @@ class Follower:
             self._step(result)
         else:
             self._check(result)
+        self._cell(result)
 
     def pytest_unconfigure(self) -> None:
-        """Leave the workers' times for the summary."""
-        paces = {name: {"busy": pace.busy, "until": pace.until} for name, pace in self._paces.items()}
-        told = {"first_item_s": self._first_item, "workers": paces}
-        (self._folder / TIMING_FILE).write_text(json.dumps(told), encoding="utf-8")
+        """Leave the workers' times for the summary, after those of the sessions before."""
+        session = Session(
+            seconds=time.time() - self._began,
+            first_item_s=self._first_item,
+            workers=self._workers,
+            paces={name: Pace(busy=pace.busy, until=pace.until) for name, pace in self._paces.items()},
+        )
+        Timing(sessions=(*Timing.read(self._folder).sessions, session)).write(self._folder)
 
     def _step(self, result: ItemResult) -> None:
         if result.outcome is Outcome.PASSED:
@@ -132,6 +163,26 @@ class Follower:
                 f"{spot.outcomes[word]} {word.value}" for word in Outcome if spot.outcomes[word]
             )
             self._line(result.cell, f"checks at {result.checkpoint}: {counts}, {spot.seconds:.1f} s")
+
+    def _cell(self, result: ItemResult) -> None:
+        """Count down a cell, and tell when it has ended and how much is left."""
+        self._cell_seconds[result.cell] += result.seconds
+        self._left[result.cell] = self._left.get(result.cell, 0) - 1
+        if self._left[result.cell] != 0:
+            return
+        ended = [cell for cell, left in self._left.items() if left <= 0]
+        text = f"ended after {self._cell_seconds[result.cell]:.0f} s; {len(ended)} of {len(self._left)} cells"
+        self._line(result.cell, f"{text}{self._remaining(ended)}")
+
+    def _remaining(self, ended: Sequence[str]) -> str:
+        """How long the rest will take if it keeps to what was expected as well as what has ended did."""
+        rest = sum(self._expected[cell] for cell in self._left if cell not in ended)
+        usual = sum(self._expected[cell] for cell in ended)
+        if self._run.selection or not rest or not usual:
+            return ""
+        pace = sum(self._cell_seconds[cell] for cell in ended) / usual
+        begun = sum(seconds for cell, seconds in self._cell_seconds.items() if cell not in ended)
+        return f", about {spell(max(rest * pace - begun, 0.0) / self._workers)} left"
 
     def _line(self, cell: str, text: str) -> None:
         total = len(self._plan)

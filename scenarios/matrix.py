@@ -1,12 +1,14 @@
-"""The set of cells of a run: by name, or from a file with axes."""
+"""The set of cells of a run: by name, or from a file with axes; and the part of it that is one machine's."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galaxy.gate.run import RunInfo, refs_of, scenario_of
+from galaxy.gate.run import Shard, ref_order, refs_of, scenario_of
+from galaxy.gate.weights import balanced
 from galaxy.host.errors import InputError
 from galaxy.host.settings import parse_toml
 from scenarios.catalogue import SCENARIOS
@@ -15,6 +17,7 @@ from scenarios.engine import Cell
 # The scenarios of `quick`: what can be judged in minutes.
 _QUICK = ("lifecycle",)
 ANY = "*"
+_SHARD = re.compile(r"(\d{1,4})/(\d{1,4})", re.ASCII)
 
 
 class Row(BaseModel):
@@ -35,22 +38,41 @@ class MatrixFile(BaseModel):
 
 
 def expand(matrix: str, refs: Sequence[str]) -> tuple[Cell, ...]:
-    """The cells of `quick`, `all` or a file over the images `refs`, longest first; InputError when there are none.
+    """The cells of `quick`, `all` or a file over the images `refs`, heaviest first; InputError when there are none.
 
     A file's own refs count only if they are among `refs`.
     """
-    found = tuple(dict.fromkeys(cell for row in _rows(matrix) for cell in _cells(row, refs)))
+    ordered = sorted(refs, key=ref_order)
+    found = tuple(dict.fromkeys(cell for row in _rows(matrix) for cell in _cells(row, ordered)))
     if not found:
         raise InputError(
             f"the matrix {matrix} has no cell for {', '.join(refs) or 'an empty store'}",
             "Name images that the store has (galaxy image ls) and the matrix uses.",
         )
-    return tuple(sorted(found, key=lambda cell: -cell.scenario.weight))
+    return tuple(sorted(found, key=lambda cell: -cell.weight))
 
 
-def cells_of(run: RunInfo) -> tuple[Cell, ...]:
-    """The cells that a run's run.json names, in its order."""
-    return tuple(Cell(scenario=SCENARIOS[scenario_of(name)], refs=refs_of(name)) for name in run.cells)
+def cells_of(names: Iterable[str]) -> tuple[Cell, ...]:
+    """The cells of these names, in their order."""
+    return tuple(Cell(scenario=SCENARIOS[scenario_of(name)], refs=refs_of(name)) for name in names)
+
+
+def part_of(cells: Sequence[Cell], wanted: str) -> tuple[Shard, tuple[Cell, ...]]:
+    """The cells of a shard `K/N`, balanced by the catalogue's weights: alike on every machine.
+
+    InputError when the shard has no cell.
+    """
+    match = _SHARD.fullmatch(wanted)
+    number, of = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= of:
+        raise InputError(f"{wanted!r} is not a shard", "Write it like 1/3: the first of three.")
+    mine = balanced({cell.name: cell.weight for cell in cells}, of)[number - 1]
+    if not mine:
+        raise InputError(
+            f"the shard {wanted} has no cell", f"The matrix has {len(cells)}; make fewer shards."
+        )
+    shard = Shard(number=number, of=of, whole=tuple(cell.name for cell in cells))
+    return shard, tuple(cell for cell in cells if cell.name in mine)
 
 
 def _rows(matrix: str) -> tuple[Row, ...]:
@@ -65,7 +87,10 @@ def _rows(matrix: str) -> tuple[Row, ...]:
 
 
 def _cells(row: Row, refs: Sequence[str]) -> Iterator[Cell]:
-    """Every combination of the axes; a role without an axis takes every image."""
+    """Every combination of the axes that the scenario admits; a role without an axis takes every image.
+
+    A scenario for all images at once has one cell, with one image of each version.
+    """
     scenario = SCENARIOS.get(row.scenario)
     if scenario is None:
         known = ", ".join(SCENARIOS)
@@ -77,8 +102,14 @@ def _cells(row: Row, refs: Sequence[str]) -> Iterator[Cell]:
             f"Its axes are: {', '.join(scenario.roles)}.",
         )
     axes = [[ref for ref in refs if _wanted(ref, row.axes.get(role, (ANY,)))] for role in scenario.roles]
-    for chosen in product(*axes):
-        yield Cell(scenario=scenario, refs=chosen)
+    if scenario.every is not None:
+        by_version = {ref_order(ref)[0]: ref for ref in reversed(axes[0])}
+        combinations: Iterable[tuple[str, ...]] = [tuple(reversed(by_version.values()))]
+    else:
+        combinations = product(*axes)
+    for chosen in combinations:
+        if scenario.admits(tuple(ref_order(ref)[0] for ref in chosen)):
+            yield Cell(scenario=scenario, refs=chosen)
 
 
 def _wanted(ref: str, wanted: Sequence[str]) -> bool:

@@ -13,15 +13,17 @@ import pytest
 
 from galaxy import __version__
 from galaxy.gate.results import Outcome
+from galaxy.gate.resume import cells_left
 from galaxy.gate.run import PLAN_FILE, ImageUnderTest, RunInfo
 from galaxy.gate.suite import suite_digest
+from galaxy.gate.weights import Weights
 from galaxy.host.errors import GalaxyError
 from galaxy.host.files import write_atomic
 from galaxy.host.store import default_store
 from galaxy.image.catalogue import Catalogue
 from scenarios.engine import Cell
 from scenarios.follow import Follower
-from scenarios.matrix import cells_of, expand
+from scenarios.matrix import cells_of, expand, part_of
 from scenarios.process import end_with_parent, memory_for_servers
 from scenarios.worker import WORKER, Worker, limited
 from verify.check import check_of
@@ -38,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("galaxy")
     group.addoption("--matrix", metavar="NAME", default="all", help="quick, all, or a TOML file of cells")
     group.addoption("--image", metavar="REF", action="append", default=[], help="only cells of these images")
+    group.addoption("--shard", metavar="K/N", default="", help="only this part of the cells")
+    group.addoption("--resume", action="store_true", help="go on with the run in --results DIR")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,24 +51,30 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--results DIR is missing")
     end_with_parent()
     if _is_worker(config):
-        config.stash[CELLS] = cells_of(RunInfo.read(folder))
+        config.stash[CELLS] = cells_of(cells_left(folder, RunInfo.read(folder)))
         return
     run = _planned(config)
-    run.write(folder)
-    config.stash[CELLS] = cells_of(run)
-    config.pluginmanager.register(Follower(folder, run), "galaxy-follower")
+    if not config.option.resume:
+        run.write(folder)
+    cells = cells_of(cells_left(folder, run))
+    config.stash[CELLS] = cells
+    workers = config.getoption("numprocesses", None) or 1
+    config.pluginmanager.register(Follower(folder, run, cells, workers), "galaxy-follower")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """With `-n auto`: no more workers than cells, cores, and servers that fit into memory."""
-    return max(1, min(len(_planned(config).cells), os.cpu_count() or 1, memory_for_servers()))
+    """With `-n auto`: no more workers than cells, cores, and cells' servers that fit into memory."""
+    cells = cells_of(cells_left(config.option.results, _planned(config)))
+    most = max((cell.scenario.servers for cell in cells), default=1)
+    return max(1, min(len(cells), len(os.sched_getaffinity(0)), memory_for_servers() // most))
 
 
 def _planned(config: pytest.Config) -> RunInfo:
     """The run that was asked for, worked out once; UsageError when it cannot be."""
     if RUN not in config.stash:
         try:
-            config.stash[RUN] = _plan(config)
+            resumed = config.option.resume
+            config.stash[RUN] = RunInfo.read(config.option.results) if resumed else _plan(config)
         except GalaxyError as error:
             raise pytest.UsageError(str(error)) from None
     return config.stash[RUN]
@@ -75,6 +85,9 @@ def _plan(config: pytest.Config) -> RunInfo:
     images = [catalogue.resolve(ref) for ref in config.option.image] or list(catalogue.images())
     found = expand(config.option.matrix, [image.ref for image in images])
     used = {ref for cell in found for ref in cell.refs}
+    shard, mine = part_of(found, config.option.shard) if config.option.shard else (None, found)
+    weights = Weights.read(default_store())
+    mine = tuple(sorted(mine, key=lambda cell: -weights.seconds(cell.name, cell.weight)))
     return RunInfo(
         started=datetime.now(UTC),
         galaxy=__version__,
@@ -82,7 +95,8 @@ def _plan(config: pytest.Config) -> RunInfo:
         matrix=config.option.matrix,
         selection=config.option.keyword,
         images=tuple(ImageUnderTest(ref=image.ref, id=image.id) for image in images if image.ref in used),
-        cells={cell.name: cell.refs for cell in found},
+        cells={cell.name: cell.refs for cell in mine},
+        shard=shard,
     )
 
 
@@ -137,7 +151,7 @@ def _steps(session: pytest.Session, cell: Cell, checks: list[pytest.Item]) -> li
     if not orders:
         return []
     last = max(place.order for place in cell.check_places())
-    needed = len(cell.scenario.steps) if max(orders) == last else max(orders) // 2 + 1
+    needed = len(cell.steps) if max(orders) == last else max(orders) // 2 + 1
     return [StepItem.of(session, cell, index) for index in range(needed)]
 
 
@@ -195,7 +209,7 @@ class StepItem(pytest.Item):
     @classmethod
     def of(cls, session: pytest.Session, cell: Cell, index: int) -> "StepItem":
         """The item of a cell's step."""
-        step = cell.scenario.steps[index]
+        step = cell.steps[index]
         # xdist appends groups to node ids before this item exists.
         nodeid = f"scenarios::{cell.name}::{step.name}@{_group(cell.name)}"
         item: StepItem = cls.from_parent(session, name=step.name, nodeid=nodeid)

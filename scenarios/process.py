@@ -21,7 +21,7 @@ def end_with_parent() -> None:
 
 
 def memory_for_servers() -> int:
-    """How many workers with a server each fit into the memory that is available now (proc(5), meminfo)."""
+    """How many servers fit into the memory that is available now (proc(5), meminfo)."""
     lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     available = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     return max(1, available * 1024 // _SERVER_BYTES)

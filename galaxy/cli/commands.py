@@ -58,6 +58,7 @@ COMMANDS: tuple[Command, ...] = (
     _command("upgrade", "upgrade:upgrade", "Move a server to another Samba version."),
     _command("rollback", "rollback:rollback", "Move a server back to the version of before."),
     _command("verify", "verify:verify", "Check images, a server or any domain controller."),
+    _command("report", "report:report", "Show a finished run, or join the shards of one."),
     _command("certificate show", "gate:show", "Show an image's certificate."),
     _command("certificate check", "gate:check", "Check a certificate file's signature."),
     _command("certificate key", "gate:key", "Print the public key of this host's certificates."),

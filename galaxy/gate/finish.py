@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from galaxy.gate.junit import write_junit
-from galaxy.gate.policy import STEP_AREA, Policy
-from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results, write_results
-from galaxy.gate.run import PLAN_FILE, TIMING_FILE, RunInfo
+from galaxy.gate.policy import Policy
+from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results
+from galaxy.gate.resume import NEVER_RAN, finished_items, gather
+from galaxy.gate.run import PLAN_FILE, RunInfo
 from galaxy.gate.summary import Summary, summarise
+from galaxy.gate.timing import Timing
 from galaxy.host.errors import InputError
 
 
@@ -21,12 +23,14 @@ def planned(folder: Path) -> tuple[Mapping[str, str], ...]:
 def finish(folder: Path, policy: Policy, *, seconds: float) -> Summary:
     """Complete a run's folder: every planned item is in results.jsonl, summary.json and junit.xml are there.
 
-    `seconds` is the run's wall time.
+    `seconds` is the run's wall time, of a resumed one that of its last session.
     """
-    run = RunInfo.read(folder)
+    run, timing = RunInfo.read(folder), Timing.read(folder)
     items = tuple(_completed(folder))
-    write_results(folder, items)
-    summary = summarise(run, items, policy, seconds=seconds, figures=_overhead(folder, items))
+    gather(folder, items)
+    before = sum(session.seconds for session in timing.sessions[:-1])
+    figures = timing.figures(len({item.cell for item in items}), items)
+    summary = summarise(run, items, policy, seconds=before + seconds, figures=figures)
     summary.write(folder)
     write_junit(folder, items)
     return summary
@@ -36,7 +40,7 @@ def _completed(folder: Path) -> Iterator[ItemResult]:
     """The results, each item once, and a blocked one for each planned item that has none."""
     seen: set[tuple[str, str, str]] = set()
     file = folder / RESULTS_FILE
-    for item in read_results(file) if file.exists() else ():
+    for item in (*finished_items(folder), *(read_results(file) if file.exists() else ())):
         if (item.id, item.cell, item.checkpoint) not in seen:
             seen.add((item.id, item.cell, item.checkpoint))
             yield item
@@ -49,33 +53,8 @@ def _completed(folder: Path) -> Iterator[ItemResult]:
                 checkpoint=told["checkpoint"],
                 outcome=Outcome.BLOCKED,
                 seconds=0.0,
-                message="the run ended before it came to this",
+                message=NEVER_RAN,
             )
-
-
-def _overhead(folder: Path, items: tuple[ItemResult, ...]) -> dict[str, float]:
-    """Where the workers' time went: in steps (Samba), in checks, and between them; the share is of their sum.
-
-    `first_item_s` is from the run's plan to the start of its first item.
-    """
-    file = folder / TIMING_FILE
-    if not file.exists():
-        return {}
-    told = json.loads(file.read_text(encoding="utf-8"))
-    paces = told["workers"].values()
-    total = sum(pace["until"] for pace in paces)
-    busy = sum(pace["busy"] for pace in paces)
-    if total <= 0:
-        return {}
-    steps = sum(item.seconds for item in items if item.area == STEP_AREA)
-    return {
-        "first_item_s": told["first_item_s"],
-        "workers_s": total,
-        "steps_s": steps,
-        "checks_s": busy - steps,
-        "overhead_s": total - busy,
-        "overhead_share": (total - busy) / total,
-    }
 
 
 def read_summary(folder: Path) -> Summary:

@@ -20,7 +20,7 @@ LOG_FILE = "pytest.log"
 _SECONDS = 6 * 3600.0
 _USAGE_ERROR = 4
 # What the follower says first.
-_BEGINS = re.compile(r"\d+ items in \d+ cells?$")
+_BEGINS = re.compile(r"\d+ cells? on \d+ workers?\b")
 # What pytest says of its first items, a letter each.
 _DOTS = re.compile(r"[.FkBn]+\s")
 _PYTEST_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider\n"
@@ -29,12 +29,18 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to run: the matrix over these images (by ref or id), on so many workers (None: as many as fit)."""
+    """What to run: the matrix over these images (by ref or id), on so many workers (None: as many as fit).
+
+    `shard` is K/N for a part of the cells. With `resume` the run's folder says what to run, and the rest of this
+    must say the same.
+    """
 
     matrix: str
     images: Sequence[str]
     workers: int | None = None
     selection: str = ""
+    shard: str = ""
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
     words = [
         *("-p", "no:terminal", "-p", "scenarios.plugin", "--matrix", launch.matrix, *images),
         *("-n", str(launch.workers or "auto"), "--dist", "loadgroup", "--no-loadscope-reorder"),
+        *(["--shard", launch.shard] if launch.shard else []),
+        *(["--resume"] if launch.resume else []),
     ]
     _run_pytest(store, folder, words, launch.selection, tell, _BEGINS)
     if not planned(folder):

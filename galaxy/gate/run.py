@@ -4,15 +4,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
+from galaxy.release.version import Version
 
 RUN_FILE = "run.json"
-# What was to be run (node id -> what its result would be called), and how the workers spent their time.
+# What was to be run (node id -> what its result would be called), how the workers spent their time, and the items of
+# cells that an interrupted run had finished, while it is resumed.
 PLAN_FILE = "plan.json"
 TIMING_FILE = "timing.json"
+FINISHED_FILE = "finished.jsonl"
 
 
 class ImageUnderTest(BaseModel):
@@ -24,11 +27,28 @@ class ImageUnderTest(BaseModel):
     id: str
 
 
+class Shard(BaseModel):
+    """One part of a matrix that is spread over several runs: `number` of `of`.
+
+    `whole` names the cells of the whole matrix, so that a merge can tell whether it has them all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: int = Field(ge=1)
+    of: int = Field(ge=1)
+    whole: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
 class RunInfo(BaseModel):
     """A run's question: which images, which cells, which part of the checks.
 
     `selection` is the `-k` expression ('' for all checks); `cells` gives for each cell the refs of its
-    images; `suite` is the digest of the checks' and scenarios' sources.
+    images; `suite` is the digest of the checks' and scenarios' sources. Of a shard, `images` are those of the whole
+    matrix and `cells` its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +60,7 @@ class RunInfo(BaseModel):
     selection: str = ""
     images: tuple[ImageUnderTest, ...]
     cells: dict[str, tuple[str, ...]]
+    shard: Shard | None = None
 
     def image(self, ref: str) -> ImageUnderTest:
         """The image of that ref; KeyError when it takes no part."""
@@ -74,3 +95,9 @@ def refs_of(cell: str) -> tuple[str, ...]:
     """The refs in a cell's name: (`4.17.12`, `4.22.11`) in `upgrade[4.17.12->4.22.11]`."""
     inside = cell.partition("[")[2].removesuffix("]")
     return tuple(inside.split("->")) if inside else ()
+
+
+def ref_order(ref: str) -> tuple[Version, bool, str]:
+    """The sort key of a ref: by version, an image from source before one from packages."""
+    version, _, kind = ref.partition("+")
+    return Version.parse(version), bool(kind), ref

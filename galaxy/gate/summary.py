@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from galaxy.gate.policy import STEP_AREA, Policy, judge
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.gate.run import RunInfo
+from galaxy.gate.timing import slowest
 from galaxy.host.files import write_atomic
 
 SUMMARY_FILE = "summary.json"
@@ -27,16 +28,20 @@ class Verdict(BaseModel):
 
 
 class CellSummary(BaseModel):
-    """One cell: its items by outcome, and the sum of their seconds."""
+    """One cell: its items by outcome, the sum of their seconds, and what its steps measured, as `STEP NAME`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     counts: Counts
     seconds: float
+    figures: dict[str, float] = Field(default_factory=dict)
 
 
 class Summary(BaseModel):
-    """The whole run; every outcome is present in every count, also when it is 0."""
+    """The whole run; every outcome is present in every count, also when it is 0.
+
+    `slowest_checks` are the seconds of the checks that took most in all. `shard` is `K/N` of a part of a matrix.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,6 +49,7 @@ class Summary(BaseModel):
     seconds: float
     matrix: str
     selection: str
+    shard: str = ""
     suite: str
     galaxy: str
     policy: str
@@ -51,6 +57,7 @@ class Summary(BaseModel):
     areas: dict[str, Counts]
     cells: dict[str, CellSummary]
     figures: dict[str, float]
+    slowest_checks: dict[str, float] = Field(default_factory=dict)
     verdicts: dict[str, Verdict]
 
     @property
@@ -74,11 +81,14 @@ def summarise(
 ) -> Summary:
     """Count the items, gather the steps' figures under `CELL STEP NAME`, and judge each image."""
     results = tuple(items)
+    cells = {cell: _cell(cell, results) for cell in run.cells}
+    steps = {f"{cell} {name}": value for cell in cells for name, value in cells[cell].figures.items()}
     return Summary(
         started=run.started,
         seconds=round(seconds, 3),
         matrix=run.matrix,
         selection=run.selection,
+        shard=str(run.shard or ""),
         suite=run.suite,
         galaxy=run.galaxy,
         policy=policy.name,
@@ -87,8 +97,9 @@ def summarise(
             area: count(item for item in results if item.area == area)
             for area in sorted({item.area for item in results})
         },
-        cells={cell: _cell(cell, results) for cell in run.cells},
-        figures={**_step_figures(results), **{name: round(value, 4) for name, value in figures.items()}},
+        cells=cells,
+        figures={**steps, **{name: round(value, 4) for name, value in figures.items()}},
+        slowest_checks=slowest(results),
         verdicts={image.ref: _verdict(run, image.ref, results, policy) for image in run.images},
     )
 
@@ -109,25 +120,26 @@ def blanket_reasons(run: RunInfo, items: Iterable[ItemResult]) -> tuple[str, ...
         reasons.append(f"the run is partly blocked: {counts[Outcome.BLOCKED]} items never ran")
     if run.selection:
         reasons.append(f"only part of the checks was selected (-k {run.selection!r})")
+    if run.shard is not None:
+        reasons.append(f"only the shard {run.shard} of the matrix was run (galaxy report --merge joins them)")
     return tuple(reasons)
 
 
 def _cell(cell: str, results: tuple[ItemResult, ...]) -> CellSummary:
     own = [item for item in results if item.cell == cell]
-    return CellSummary(counts=count(own), seconds=round(sum(item.seconds for item in own), 3))
+    figures = {
+        f"{item.id.removeprefix('step.')} {name}": value
+        for item in own
+        if item.area == STEP_AREA
+        for name, value in item.figures.items()
+    }
+    seconds = round(sum(item.seconds for item in own), 3)
+    return CellSummary(counts=count(own), seconds=seconds, figures=figures)
 
 
 def _verdict(run: RunInfo, ref: str, results: tuple[ItemResult, ...], policy: Policy) -> Verdict:
     general = blanket_reasons(run, results)
-    # Of a selection it goes without saying that most of what the policy asks for is missing.
-    reasons = general if run.selection else (*general, *judge(policy, ref, results))
+    # Of a part it goes without saying that most of what the policy asks for is missing.
+    part = run.selection or run.shard is not None
+    reasons = general if part else (*general, *judge(policy, ref, results))
     return Verdict(image_id=run.image(ref).id, passed=not reasons, reasons=reasons)
-
-
-def _step_figures(results: tuple[ItemResult, ...]) -> dict[str, float]:
-    return {
-        f"{item.cell} {item.id.removeprefix('step.')} {name}": value
-        for item in results
-        if item.area == STEP_AREA
-        for name, value in item.figures.items()
-    }

@@ -55,3 +55,24 @@ def verdict_lines(summary: Summary) -> Iterator[str]:
         yield from (f"  {reason}" for reason in verdict.reasons[:_REASONS])
         if len(verdict.reasons) > _REASONS:
             yield f"  and {len(verdict.reasons) - _REASONS} more reasons (summary.json)"
+
+
+def time_lines(summary: Summary) -> Iterator[str]:
+    """How long the run took, what its workers did with the time, and the checks that took most of it."""
+    told = summary.figures
+    words = [f"{summary.seconds:.0f} s"]
+    if "efficiency" in told:
+        busy = ", ".join(
+            f"{name.removesuffix('_busy_share')} {share:.0%}"
+            for name, share in told.items()
+            if name.endswith("_busy_share")
+        )
+        words += [
+            f"{told['cells_per_minute']:.2g} cells a minute",
+            f"efficiency {told['efficiency']:.2f} on {told['workers']:.0f} workers (busy: {busy})",
+            f"{told['overhead_share']:.1%} of the workers' time was neither Samba nor a check",
+        ]
+    yield "; ".join(words)
+    if summary.slowest_checks:
+        slow = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.slowest_checks.items())
+        yield f"most time went to: {slow}"

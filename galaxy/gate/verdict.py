@@ -12,8 +12,8 @@ from galaxy.host.store import Store
 
 
 def remember(store: Store, summary: Summary) -> None:
-    """Note what a whole run said of its images; a run of selected checks (`-k`) says nothing of an image."""
-    if summary.selection:
+    """Note what a whole run said of its images; a part of one (`-k`, a shard) says nothing of an image."""
+    if summary.selection or summary.shard:
         return
     for verdict in summary.verdicts.values():
         write_atomic(_file(store, verdict.image_id), verdict.model_dump_json(indent=1) + "\n")

@@ -67,6 +67,11 @@ class Store:
         return self.root / "runs"
 
     @property
+    def weights(self) -> Path:
+        """How long each cell took when it last ran whole, for the next run's order and estimate."""
+        return self.root / "weights.json"
+
+    @property
     def certificates(self) -> Path:
         """Signed certificates, one folder an image id."""
         return self.root / "certificates"

@@ -76,12 +76,16 @@ def test_the_share_of_overhead_is_what_no_item_used(folder):
     plan(folder, "step.start", "ldap.a")
     write_results(folder, [item("step.start", seconds=6), item("ldap.a", seconds=2)])
     (folder / "timing.json").write_text(
-        '{"first_item_s": 1.5, "workers": {"gw0": {"busy": 8.0, "until": 10.0}}}'
+        '{"sessions": [{"seconds": 12.5, "first_item_s": 1.5, "workers": 2, "paces": '
+        '{"gw0": {"busy": 8.0, "until": 10.0}, "gw1": {"busy": 12.0, "until": 12.0}}}]}'
     )
     figures = finish(folder, POLICY, seconds=11).figures
-    assert figures["overhead_share"] == 0.2
+    assert figures["overhead_share"] == pytest.approx(2 / 22, abs=1e-4)
     assert figures["first_item_s"] == 1.5
-    assert (figures["steps_s"], figures["checks_s"]) == (6, 2)
+    assert (figures["steps_s"], figures["checks_s"]) == (6, 14)
+    assert figures["efficiency"] == 0.8
+    assert figures["cells_per_minute"] == pytest.approx(60 / 12.5)
+    assert (figures["gw0_busy_share"], figures["gw1_busy_share"]) == (0.64, 0.96)
 
 
 def test_junit_says_failures_errors_and_skips(folder):

@@ -8,6 +8,7 @@ from galaxy.host.store import Store
 def summary(selection: str, *reasons: str) -> SimpleNamespace:
     return SimpleNamespace(
         selection=selection,
+        shard="",
         verdicts={"4.22.11": Verdict(image_id="ab" * 32, passed=not reasons, reasons=reasons)},
     )
 

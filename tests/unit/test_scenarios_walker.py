@@ -41,7 +41,7 @@ def walker(opened: list[str]) -> Walker:
 
 
 def walk(walker: Walker, cell: Cell) -> None:
-    for index in range(len(cell.scenario.steps)):
+    for index in range(len(cell.steps)):
         walker.step(cell, index)
 
 

@@ -1,0 +1,51 @@
+"""galaxy report: what a finished run found, and shards joined to the run that they are the parts of."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galaxy.cli.render import ready_store
+from galaxy.cli.runs import conclude, run_folder, show
+from galaxy.gate.finish import read_summary
+from galaxy.gate.merge import merge
+from galaxy.gate.policy import load_policy
+from galaxy.host.errors import InputError
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of finished runs.")],
+    merge_: Annotated[
+        bool, typer.Option("--merge", help="Join all shards of one matrix, judge and certify.")
+    ] = False,
+    into: Annotated[
+        Path | None, typer.Option("--report", metavar="DIR", help="Where the joined results go.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Judge by this policy, not by production.")
+    ] = None,
+) -> None:
+    """Show what a finished run found; with --merge, make one run of all shards (verify --shard) of a matrix.
+
+    A merged run is judged and certified as one that was never split. Ends with 0 when nothing failed or was blocked.
+    """
+    if not merge_:
+        _show_one(folders, asked=into or policy)
+        return
+    store, rules = ready_store("Certifying"), load_policy(policy)
+    folder = run_folder(store, into)
+    try:
+        summary = merge([path.absolute() for path in folders], folder, rules)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    conclude(store, folder, summary, rules)
+
+
+def _show_one(folders: list[Path], asked: Path | None) -> None:
+    if asked is not None:
+        raise InputError("--report and --policy go with --merge", "Leave them out.")
+    if len(folders) != 1:
+        raise InputError(f"{len(folders)} runs were named", "Name one run's folder, or give --merge.")
+    show(folders[0], read_summary(folders[0]))

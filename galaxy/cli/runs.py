@@ -1,0 +1,105 @@
+"""A run's folder from its making to the verdict: what verify and report share."""
+
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from galaxy.cli.render import table
+from galaxy.gate.finish import finish
+from galaxy.gate.policy import Policy
+from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
+from galaxy.gate.resume import finished_items
+from galaxy.gate.run import RUN_FILE, RunInfo, refs_of
+from galaxy.gate.summary import Summary
+from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, verdict_lines
+from galaxy.gate.verdict import remember
+from galaxy.gate.weights import keep_weights
+from galaxy.host.errors import GateError, InputError
+from galaxy.host.journal import recover
+from galaxy.host.lock import locked
+from galaxy.host.progress import say
+from galaxy.host.store import Store
+from galaxy.server.config import path_digest
+
+
+def run_folder(store: Store, report: Path | None) -> Path:
+    """A run's folder, new or empty; InputError when something is in it."""
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = (report or store.runs / name).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        used = any(folder.iterdir())
+    except OSError as error:
+        why = f"cannot write results to {folder}: {error.strerror}"
+        raise InputError(why, "Name another folder.") from None
+    if used:
+        raise InputError(f"{folder} is not empty", "Name a new folder for the results.")
+    return folder
+
+
+def run_to_end(
+    store: Store, folder: Path, policy: Policy, go: Callable[[], None], *, resumed: bool = False
+) -> Summary:
+    """Run, and finish the run's folder whatever happens; a new run that never began leaves none."""
+    began = time.monotonic()
+    with locked(store, f"run-{path_digest(folder)}", wait=0):
+        try:
+            go()
+        except KeyboardInterrupt:
+            if _has_results(folder):
+                say(f"interrupted; to go on: galaxy verify --resume {folder}")
+            raise
+        finally:
+            # Workers that were killed have left servers and networks; what they found out is kept.
+            for line in recover(store):
+                say(line)
+            if (folder / RUN_FILE).exists() and _has_results(folder):
+                summary = finish(folder, policy, seconds=time.monotonic() - began)
+            elif not resumed:
+                shutil.rmtree(folder)
+        return summary
+
+
+def conclude(store: Store, folder: Path, summary: Summary, policy: Policy) -> None:
+    """Show what a run found, and certify what passed; GateError when the gate failed."""
+    show(folder, summary)
+    _certify(store, folder, summary, policy)
+    keep_weights(store, summary)
+    if not summary.passed:
+        bad = summary.counts[Outcome.FAILED] + summary.counts[Outcome.BLOCKED]
+        raise GateError(f"the gate failed: {bad} items failed or were blocked", f"Details are in {folder}")
+
+
+def show(folder: Path, summary: Summary) -> None:
+    """Print a finished run's tables, verdicts and times."""
+    run, items = RunInfo.read(folder), read_results(folder / RESULTS_FILE)
+    print()
+    table(HEADERS, list(area_rows(run, items)))
+    print()
+    for line in (*trouble_lines(items), *verdict_lines(summary), *time_lines(summary)):
+        print(line)
+    print(f"results: {folder}", flush=True)
+
+
+def _certify(store: Store, folder: Path, summary: Summary, policy: Policy) -> None:
+    """Sign for every image that passed; a run that failed an image takes back what an earlier one gave."""
+    from galaxy.gate.certificate import certify, withdraw  # noqa: PLC0415 - 0.1 s that the start can do without
+
+    for ref, verdict in summary.verdicts.items():
+        if verdict.passed:
+            print(f"certificate: {certify(store, folder, ref, policy)}", flush=True)
+        elif _failed(summary, ref) and withdraw(store, verdict.image_id):
+            print(f"the certificate of {ref} was withdrawn: checks failed", flush=True)
+    remember(store, summary)
+
+
+def _failed(summary: Summary, ref: str) -> bool:
+    """Whether a check or step of the image failed in this run."""
+    return any(cell.counts[Outcome.FAILED] for name, cell in summary.cells.items() if ref in refs_of(name))
+
+
+def _has_results(folder: Path) -> bool:
+    file = folder / RESULTS_FILE
+    return (file.exists() and file.stat().st_size > 0) or bool(finished_items(folder))
