@@ -11,7 +11,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
 from galaxy.release.version import Version
-from galaxy.server.config import NamespaceNetwork, Server, load
+from galaxy.server.config import Backend, NamespaceNetwork, Server, load
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.execute import exec_
 from galaxy.server.join import JoinRequest, join
@@ -49,9 +49,9 @@ class World:
         """A server as it is now: an upgrade gives it another image."""
         return load(self.store, self.servers[hostname].name)
 
-    def create(self, hostname: str, image: Image) -> Server:
+    def create(self, hostname: str, image: Image, backend_store: Backend = "tdb") -> Server:
         """Provision a server of the lab's domain, from a template where there is one; it is not started."""
-        request = replace(self._request(hostname, image), domain=DOMAIN)
+        request = replace(self._request(hostname, image), domain=DOMAIN, backend_store=backend_store)
         self.servers[hostname] = create(self.store, self.settings, request, template_ok=True)
         return self.servers[hostname]
 

@@ -66,7 +66,7 @@ def _upgrade_stopped(world: World) -> Figures:
 
 def _begin_lmdb(world: World) -> Figures:
     """As `begin`, with the databases in LMDB."""
-    world.create("dc1", world.images[0])
+    world.create("dc1", world.images[0], backend_store="mdb")
     return _started(world)
 
 
