@@ -142,7 +142,7 @@ def _write_on(file: "Open", data: bytes, done: int, client: _Client) -> int:
 
 def _search(target: Target, client: _Client, cache: str) -> None:
     """Search with one Kerberos ticket from before, on one connection for as long as it lives, then on another."""
-    from gssapi.exceptions import GSSError  # noqa: PLC0415 - as above
+    from gssapi.raw.misc import GSSError  # noqa: PLC0415 - as above
     from ldap3.core.exceptions import LDAPException  # noqa: PLC0415
 
     from verify.clients.kerberos import Kerberos  # noqa: PLC0415

@@ -5,4 +5,6 @@ from scenarios.catalogue.rollback import REJOIN, ROLLBACK
 from scenarios.catalogue.upgrade import CHAIN, CONTENT, FAILED, UPGRADE
 from scenarios.engine import Scenario
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (LIFECYCLE, UPGRADE, CHAIN, CONTENT, FAILED, ROLLBACK, REJOIN)}
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (LIFECYCLE, UPGRADE, CHAIN, CONTENT, FAILED, ROLLBACK, REJOIN)
+}
