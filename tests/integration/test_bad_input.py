@@ -157,6 +157,40 @@ def test_a_damaged_server_toml(own, refused, text, words) -> None:
         file.write_text(good)
 
 
+def test_a_server_with_a_damaged_file_can_be_removed(own, refused) -> None:
+    folder = own.servers / "dc7"
+    (folder / "state").mkdir(parents=True)
+    (folder / "server.toml").write_text("[[")
+    done = refused(2, "is not valid TOML", "rm", "dc7")
+    assert "galaxy rm dc7 --force" in done.stderr
+    assert galaxy_run(own, "rm", "dc7", "--force").stdout == "dc7: removed\n"
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("lost", ["state", "etc/smb.conf"])
+def test_a_server_that_has_lost_its_data(own, refused, lost) -> None:
+    path = own.servers / "dc1" / lost
+    path.rename(path.with_name("lost"))
+    try:
+        refused(5, f"{path} is missing", "start", "dc1")
+    finally:
+        path.with_name("lost").rename(path)
+
+
+def test_settings_that_are_damaged_are_told_by_doctor(own, tmp_path) -> None:
+    (tmp_path / "galaxy.toml").write_text("job = 1")
+    done = galaxy_run(own, "doctor", wrap=("env", f"GALAXY_SETTINGS={tmp_path / 'galaxy.toml'}"))
+    assert done.returncode == 3
+    assert "galaxy.toml: job: unknown key" in done.stdout
+
+
+def test_an_output_that_cannot_be_written(own) -> None:
+    for words in (("ls",), ("image", "ls"), ("--version",)):
+        done = galaxy_run(own, *words, wrap=("sh", "-c", '"$0" "$@" >/dev/full'))
+        assert done.returncode == 3, done.output
+        assert done.stderr.startswith("error: the output cannot be written: No space left on device\n")
+
+
 @pytest.mark.parametrize("text", ["jobs = 0", "unknown = 1", "[["])
 def test_damaged_settings(own, tmp_path, text) -> None:
     (tmp_path / "galaxy.toml").write_text(text)

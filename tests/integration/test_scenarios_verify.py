@@ -37,7 +37,7 @@ def test_a_run_leaves_its_results_and_nothing_else(own_store, image, galaxy, res
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--matrix", "all", "--policy", "/nowhere.toml"), "cannot read /nowhere.toml"),
+        (("--matrix", "all", "--policy", "/nowhere.toml"), "there is no file /nowhere.toml"),
         ((), "must be given"),
     ],
 )

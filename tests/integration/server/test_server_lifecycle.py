@@ -115,10 +115,19 @@ def test_killed_it_is_seen_and_starts_again(dc):
     dc.kill("dc1")
     _until(lambda: dc.status("dc1")["state"] == "ended", "the end of dc1")
     assert "killed" in dc.status("dc1")["why"]
-    assert dc.galaxy("stop", "dc1").code == 2
-    answer = dc.galaxy("start", "dc1")
+    answer = dc.galaxy("restart", "dc1")
     assert answer.code == 0, answer.err
     assert dc.status("dc1")["state"] == "running"
+
+
+def test_killed_it_can_be_stopped_too(dc):
+    dc.kill("dc1")
+    _until(lambda: dc.status("dc1")["state"] == "ended", "the end of dc1")
+    answer = dc.galaxy("stop", "dc1")
+    assert (answer.code, "had ended already" in answer.out) == (0, True), answer.err
+    assert dc.status("dc1")["state"] == "stopped"
+    answer = dc.galaxy("start", "dc1")
+    assert answer.code == 0, answer.err
 
 
 def test_stop_and_start_keep_the_state(dc):
