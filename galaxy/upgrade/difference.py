@@ -11,6 +11,11 @@ _LINK = re.compile(
     r"((?:[BS]:\d+:[^:]*:)?<GUID=[0-9a-f-]{36}>)(?:;<SID=[^>]*>)?;(.*)", re.IGNORECASE | re.DOTALL
 )
 _ACE = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)*\)")
+_SDDL = re.compile(
+    r"(?:O:(?P<owner>S-[0-9-]+|[A-Z]{2}))?(?:G:(?P<group>S-[0-9-]+|[A-Z]{2}))?"
+    r"(?:D:(?P<DACL>.*?))?(?:S:(?P<SACL>[A-Z_]*(?:\(.*)?))?",
+    re.DOTALL,
+)
 _SHOWN, _LONGEST = 3, 160
 # The attribute that stands for the record itself: its name.
 NAME, DELETED = "dn", "isDeleted"
@@ -119,12 +124,20 @@ def _entries(
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The parts of an SDDL; entries of the SACL are told from those of the DACL."""
-    for half in re.split(r"(?=\b[DS]:)", text):
-        mark = "SACL " if half.startswith("S:") else ""
-        yield from (mark + _sorted_rights(ace) for ace in _ACE.findall(half))
-        if head := half.partition("(")[0].strip():
-            yield head
+    """Owner, group, and the flags and entries of both lists of an SDDL (MS-DTYP 2.5.1)."""
+    found = _SDDL.fullmatch(text)
+    if found is None:
+        yield text
+        return
+    for word in ("owner", "group"):
+        if found[word]:
+            yield f"{word} {found[word]}"
+    for word in ("DACL", "SACL"):
+        flags, paren, entries = (found[word] or "").partition("(")
+        if flags:
+            yield f"{word} {flags}"
+        mark = "SACL " if word == "SACL" else ""
+        yield from (mark + _sorted_rights(ace) for ace in _ACE.findall(paren + entries))
 
 
 def _sorted_rights(ace: str) -> str:
