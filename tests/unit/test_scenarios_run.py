@@ -112,8 +112,9 @@ def run(pytester, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", str(pytester.path))
         pytester.makepyfile(fakelab=FAKE)
         pytester.makepyfile(test_checks=CHECKS)
-        pytester.mkdir("known")
-        folder = pytester.mkdir("run")
+        folder = pytester.path / "run"
+        for made in (folder, pytester.path / "known"):
+            made.mkdir(exist_ok=True)
         done = pytester.runpytest_subprocess(
             *("-p", "verify.plugin", "-p", "scenarios.plugin", "-p", "fakelab", "-p", "no:terminal"),
             *("--results", folder, "--known", "known", "-n", "2", "--dist", "loadgroup"),
@@ -151,7 +152,37 @@ def test_a_good_run_walks_each_cell_in_order(run):
     assert summary.verdicts["4.1.1"].passed
     assert summary.figures["life[4.1.1] start took_s"] == 0.5
     assert 0 <= summary.figures["overhead_share"] <= 1
-    done.stdout.fnmatch_lines(["22 items in 2 cells", "*life?4.1.1?*make: *took 0.5 s"])
+    done.stdout.fnmatch_lines(
+        [
+            "2 cells on 2 workers, about * s",
+            "  life *: 4.1.1, 4.2.2",
+            "22 items in 2 cells",
+            "*life?4.1.1?*make: *took 0.5 s",
+            "*ended after * s; 1 of 2 cells, about * left",
+            "*ended after * s; 2 of 2 cells",
+        ]
+    )
+    assert summary.figures["workers"] == 2
+    assert 0 < summary.figures["efficiency"] <= 1
+    assert set(summary.slowest_checks) == {"ldap.first", "ldap.second", "health.last"}
+
+
+def test_a_resumed_run_walks_only_what_is_left(run):
+    """The run's own run.json says what was asked; the finished cells' items wait in finished.jsonl."""
+    _, folder = run()
+    asked = (folder / "run.json").read_bytes()
+    lines = (folder / "results.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "life[4.1.1]" in line]
+    (folder / "finished.jsonl").write_text("".join(kept))
+    done, _ = run("--resume")
+    assert done.ret == 0, done.stdout.str()
+    done.stdout.fnmatch_lines(["1 cell on 1 worker, 1 are done already, about * s", "11 items in 1 cell"])
+    assert (folder / "run.json").read_bytes() == asked
+    assert {item.cell for item in read_results(folder / "results.jsonl")} == {"life[4.2.2]"}
+    summary = finish(folder, POLICY, seconds=1)
+    assert summary.passed
+    assert all(verdict.passed for verdict in summary.verdicts.values())
+    assert len(read_results(folder / "results.jsonl")) == 22
 
 
 def test_a_failed_step_blocks_the_rest_of_its_cell(run):
