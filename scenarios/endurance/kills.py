@@ -1,0 +1,152 @@
+"""SIGKILL of galaxy at each step boundary of an upgrade, and at random moments inside steps, under the scribe."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxy.host.journal import recover
+from galaxy.upgrade.plan import UpgradeRequest
+from galaxy.upgrade.upgrade import upgrade
+from scenarios.endurance.forked import Ended, die, forked
+from scenarios.endurance.ground import NAME, Ground, LostError
+from scenarios.endurance.points import COMMIT, watch
+
+Say = Callable[[str], None]
+# One round in so many rehearses first, and in one of so many the recovery is killed too.
+_REHEARSED = 12
+_RECOVERY_KILLED = 3
+_RECOVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """When galaxy is killed: at a boundary (its number), or after some seconds."""
+
+    boundary: int = 0
+    moment: float = 0.0
+    rehearsal: bool = False
+    recovery: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What an undisturbed upgrade passes: its boundaries, and the seconds up to its commit point."""
+
+    names: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the rounds came to."""
+
+    kills: int = 0
+    old: int = 0
+    new: int = 0
+    acknowledged: int = 0
+    recoveries_killed: int = 0
+
+
+def survey(ground: Ground) -> Course:
+    """Upgrade once, undisturbed, and list the boundaries on the way; the server is new afterwards."""
+    file = ground.folder / "course.json"
+
+    def work() -> None:
+        passed = watch(lambda _number, _name: None)
+        upgrade(ground.store, ground.settings, UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=False))
+        file.write_text(json.dumps(passed.names), encoding="utf-8")
+
+    ended = forked(work, log=ground.folder / "galaxy.log")
+    if ended.code != 0:
+        raise LostError(f"an undisturbed upgrade fails: {tail(ground.folder / 'galaxy.log')}")
+    found = [(str(name), float(at)) for name, at in json.loads(file.read_text(encoding="utf-8"))]
+    committed = next(at for name, at in found if name == COMMIT)
+    return Course(names=tuple(name for name, _ in found), seconds=committed)
+
+
+def kills_of(course: Course, count: int, chance: random.Random) -> Iterator[Kill]:
+    """So many kills: each boundary once if there is room (else two thirds of the kills are at some), then moments."""
+    boundaries = list(range(1, len(course.names) + 1))
+    if count < len(boundaries):
+        boundaries = chance.sample(boundaries, max(1, count * 2 // 3))
+    chance.shuffle(boundaries)
+    for number in range(count):
+        recovery = chance.uniform(0, _RECOVERY_SECONDS) if number % _RECOVERY_KILLED == 1 else 0.0
+        if number < len(boundaries):
+            yield Kill(boundary=boundaries[number], recovery=recovery)
+            continue
+        rehearsal = number % _REHEARSED == _REHEARSED - 1
+        longest = course.seconds * (12 if rehearsal else 1.2)
+        yield Kill(moment=chance.uniform(0, longest), rehearsal=rehearsal, recovery=recovery)
+
+
+def kill_rounds(ground: Ground, course: Course, kills: Sequence[Kill], say: Say) -> Tally:
+    """All rounds, one line each; LostError at the first that does not end as it must."""
+    tally = Tally()
+    waiting = list(kills)
+    while waiting:
+        if ground.worn:
+            ground.reset()
+        with ground.writing():
+            while waiting and not ground.worn:
+                _round(ground, course, waiting.pop(0), tally, say)
+    return tally
+
+
+def _round(ground: Ground, course: Course, kill: Kill, tally: Tally, say: Say) -> None:
+    began, before = time.monotonic(), ground.ledger.count
+    ended = _upgrade_killed(ground, kill)
+    where = course.names[kill.boundary - 1] if kill.boundary else f"{kill.moment:.2f} s"
+    tally.kills += ended.killed
+    if not ended.killed and kill.boundary:
+        raise LostError(
+            f"the upgrade ended with {ended.code} before {where}: {tail(ground.folder / 'galaxy.log')}"
+        )
+    if kill.recovery:
+        again = forked(lambda: _recover(ground), log=ground.folder / "galaxy.log", kill_after=kill.recovery)
+        tally.recoveries_killed += again.killed
+    killed = time.monotonic()
+    try:
+        recover(ground.store)
+        recovered = time.monotonic()
+        with ground.scribe_still():
+            version = ground.require_good()
+    except Exception as error:
+        error.add_note(f"round {tally.kills}: killed at {where} (boundary {kill.boundary}), {kill}")
+        raise
+    tally.old, tally.new = (
+        tally.old + (version == ground.old.version),
+        tally.new + (version == ground.new.version),
+    )
+    written = ground.ledger.count - before
+    tally.acknowledged += written
+    how = "killed" if ended.killed else "ended"
+    also = ", the recovery too" if kill.recovery else ""
+    say(
+        f"kill {tally.kills}: {how} at {where}{' in a rehearsal' if kill.rehearsal else ''}{also}: {version} runs, "
+        f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({killed - began:.1f} + "
+        f"{recovered - killed:.1f} + {time.monotonic() - recovered:.1f} s)"
+    )
+
+
+def _upgrade_killed(ground: Ground, kill: Kill) -> Ended:
+    def work() -> None:
+        if kill.boundary:
+            watch(lambda number, _name: die() if number == kill.boundary else None)
+        request = UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=kill.rehearsal)
+        upgrade(ground.store, ground.settings, request)
+
+    log = ground.folder / "galaxy.log"
+    return forked(work, log=log, kill_after=kill.moment) if kill.moment else forked(work, log=log)
+
+
+def _recover(ground: Ground) -> None:
+    recover(ground.store)
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log."""
+    return " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-4:])

@@ -1,0 +1,83 @@
+"""The step boundaries of an upgrade: before and after each verb and each write of the journal, counted from outside.
+
+The product has no hooks. A process that is forked for one upgrade has the functions below wrapped, and does something
+(dies, fills the disk) at the N-th boundary that it passes.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from galaxy.host.journal import Entry
+
+# What is one page of verbs, by the module that calls them, and what those verbs are made of.
+_VERBS = {
+    "galaxy.upgrade.upgrade": ("preflight", "rehearse", "switch", "look_after", "prune"),
+    "galaxy.upgrade.switch": ("warm", "_note", "with_image", "smoke", "remember", "sync_folder"),
+    "galaxy.server.snapshot": ("prepare", "complete", "copy_state", "freshen", "sync_file_system"),
+    "galaxy.server.lifecycle": (
+        *("stop_quickly", "start_held", "_end", "delete", "write_bundle", "launch", "wait_ready"),
+    ),
+    "galaxy.server.running": ("note",),
+    "galaxy.upgrade.hold": ("_nft",),
+}
+_BLOCKS = {"galaxy.upgrade.switch": ("hold",)}
+COMMIT = "after switch"
+
+
+@dataclass(slots=True)
+class Passed:
+    """The boundaries that were passed, each with its seconds since the begin."""
+
+    act: Callable[[int, str], None]
+    began: float = field(default_factory=time.monotonic)
+    names: list[tuple[str, float]] = field(default_factory=list)
+
+    def at(self, name: str) -> None:
+        """One more boundary."""
+        self.names.append((name, time.monotonic() - self.began))
+        self.act(len(self.names), name)
+
+
+def watch(act: Callable[[int, str], None]) -> Passed:
+    """Wrap everything, for good: this process does one upgrade and ends. `act` gets each boundary's number and name."""
+    passed = Passed(act)
+    for module_name, names in _VERBS.items():
+        module = importlib.import_module(module_name)
+        for name in names:
+            setattr(module, name, _around(passed, name, getattr(module, name)))
+    for module_name, names in _BLOCKS.items():
+        module = importlib.import_module(module_name)
+        for name in names:
+            setattr(module, name, _around_block(passed, name, getattr(module, name)))
+    save = Entry._save  # noqa: SLF001 - the writes of the journal are what this is about
+    Entry._save = _around(passed, "a journal write", save)  # type: ignore[method-assign] # noqa: SLF001 - as above
+    return passed
+
+
+def _around(passed: Passed, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        passed.at(f"before {name}")
+        result = function(*args, **kwargs)
+        passed.at(f"after {name}")
+        return result
+
+    return wrapped
+
+
+def _around_block(
+    passed: Passed, name: str, function: Callable[..., AbstractContextManager[Any]]
+) -> Callable[..., AbstractContextManager[Any]]:
+    @contextmanager
+    def wrapped(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        passed.at(f"before {name}")
+        with function(*args, **kwargs) as value:
+            passed.at(f"in {name}")
+            yield value
+            passed.at(f"at the end of {name}")
+        passed.at(f"after {name}")
+
+    return wrapped
