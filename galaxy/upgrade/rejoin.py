@@ -29,17 +29,17 @@ from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server,
 from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest
-from galaxy.server.execute import exec_
 from galaxy.server.join import JoinRequest, join_held, leave, require_joinable
 from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
 from galaxy.server.rootfs import image_of
-from galaxy.server.survey import Domain, survey
+from galaxy.server.survey import survey
 from galaxy.server.swap import exchange
 from galaxy.upgrade.changes import changes_since, object_line
 from galaxy.upgrade.history import UpgradeRecord
 from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
 from galaxy.upgrade.partners import look
+from galaxy.upgrade.replicate import deliver, link
 from galaxy.upgrade.smoke import smoke
 from galaxy.upgrade.switch import with_image
 
@@ -63,11 +63,15 @@ class RejoinRequest(BaseModel):
 
 
 class _Progress(BaseModel):
-    """How far a rejoin is, in the server's folder. `left`: the domain has been told to forget the old DC."""
+    """How far a rejoin is, in the server's folder. `partner`: the other DC's full name.
+
+    `left`: the domain has been told to forget the old DC.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     request: RejoinRequest
+    partner: str
     old_image: str
     running: bool
     left: bool = False
@@ -91,9 +95,10 @@ def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Setti
     """
     running = lifecycle.status(server).state == "running"
     with _in_network(server, running=running):
-        _require_ready(server, request)
+        partner = _require_ready(server, request)
     progress = _Progress(
         request=request,
+        partner=partner,
         old_image=server.config.image_id,
         running=running and sound,
         ready_timeout=settings.ready_timeout,
@@ -102,7 +107,7 @@ def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Setti
     )
     with _resumable(entry, server, progress):
         if running:
-            _deliver_and_stop(entry, server, request, settings, sound=sound)
+            _deliver_and_stop(entry, server, partner, settings, sound=sound)
         _forward(server, progress)
 
 
@@ -118,13 +123,14 @@ def _in_network(server: Server, *, running: bool) -> Iterator[None]:
         take_down(server)
 
 
-def _require_ready(server: Server, request: RejoinRequest) -> None:
-    """Ask everything that can be asked before anything is done."""
+def _require_ready(server: Server, request: RejoinRequest) -> str:
+    """Ask everything that can be asked before anything is done; returns the other DC's full name."""
     domain = survey(request.dc, namespace_of(server))
     if domain.dc.lower() == server.config.fqdn.lower():
         raise InputError(f"{request.dc} is {server.name} itself", "Give --dc the address of another DC.")
     target = as_image(server, request.image_id)
     require_joinable(_wanted(server, request), domain, Version.parse(image_of(target).version))
+    return domain.dc
 
 
 @contextmanager
@@ -134,19 +140,17 @@ def _resumable(entry: Entry, server: Server, progress: _Progress) -> Iterator[No
         _note(server, progress)
         yield
         _commit(server, progress)
-    _remove_old(entry, server)
+    _settle(entry, server, progress)
 
 
-def _deliver_and_stop(
-    entry: Entry, server: Server, request: RejoinRequest, settings: Settings, *, sound: bool
-) -> None:
+def _deliver_and_stop(entry: Entry, server: Server, partner: str, settings: Settings, *, sound: bool) -> None:
     """Have the other DC fetch everything, and stop; ServerError if somebody wrote in between."""
     if not sound:
         lifecycle.stop_quickly(server, settings)
         return
     before = look(entry, server).usn
-    with step(f"delivering what {server.name} knows to {request.dc}"):
-        _deliver(server, survey(request.dc, namespace_of(server)))
+    with step(f"delivering what {server.name} knows to {partner}"):
+        deliver(server, partner)
     lifecycle.stop_quickly(server, settings)
     late = changes_since(entry, server, before, server.folder).objects
     if late:
@@ -155,26 +159,6 @@ def _deliver_and_stop(
             f"{object_line(late[0])}",
             "Try again when nobody writes; the server runs as before.",
         )
-
-
-def _deliver(server: Server, domain: Domain) -> None:
-    """Have another DC pull every naming context from here now; its own account asks for it."""
-    for context in _contexts(server):
-        argv = ("samba-tool", "drs", "replicate", domain.dc, server.config.fqdn, context, "--machine-pass")
-        done = exec_(server, argv, timeout=_DELIVER_SECONDS)
-        if done.returncode != 0:
-            lines = [line for line in done.output.strip().splitlines() if line.strip()]
-            raise ServerError(
-                f"{domain.dc} does not fetch {context} from {server.name}: {lines[-1] if lines else done.returncode}",
-                "See what is wrong between them: samba-tool drs showrepl",
-            )
-
-
-def _contexts(server: Server) -> tuple[str, ...]:
-    base = server.config.base_dn
-    configuration = f"CN=Configuration,{base}"
-    zones = (f"DC=DomainDnsZones,{base}", f"DC=ForestDnsZones,{base}")
-    return (base, configuration, f"CN=Schema,{configuration}", *zones)
 
 
 def _forward(server: Server, progress: _Progress) -> None:
@@ -280,12 +264,15 @@ def _commit(server: Server, progress: _Progress) -> None:
     sync_folder(server.folder)
 
 
-def _remove_old(entry: Entry, server: Server) -> None:
-    """Remove what was left of the newer version and of the join: neither may ever be a DC again."""
+def _settle(entry: Entry, server: Server, progress: _Progress) -> None:
+    """After the commit point: remove what was left of the newer version, which may never be a DC again; replicate."""
     for name in (_ASIDE, _JOINED, _HOME):
         folder = server.folder / name
         entry.on_failure("tree", folder)
         shutil.rmtree(folder, ignore_errors=True)
+    moved = load(server.store, server.name)
+    with step(f"replicating with {progress.request.dc}"):
+        link(moved, progress.partner)
 
 
 @undoes("rejoin")
@@ -327,4 +314,4 @@ def _finish(server: Server, progress: _Progress) -> None:
         ) from None
     _commit(server, progress)
     with journal(server.store, "rejoin", server.name) as entry:
-        _remove_old(entry, server)
+        _settle(entry, server, progress)

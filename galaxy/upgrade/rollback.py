@@ -136,7 +136,6 @@ def plan_rollback(entry: Entry, server: Server, request: RollbackRequest) -> Rol
     """Look at the server, its history and its database, and decide. InputError when there is nothing to go back to."""
     at = _situation(entry, server, request)
     found = offers(at)
-    running = lifecycle.status(server).state == "running"
     return RollbackPlan(
         server=server.name,
         source=at.source,
@@ -144,8 +143,8 @@ def plan_rollback(entry: Entry, server: Server, request: RollbackRequest) -> Rol
         snapshot=at.snapshot.id if at.snapshot else "",
         usn=at.usn,
         changes=at.changes,
-        running=running,
-        sound=running and not any(answers(server, _PATIENCE).values()),
+        running=at.running,
+        sound=at.sound,
         offers=found,
         way=_chosen(found, request),
     )
@@ -197,6 +196,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
     target, no_image = _target(server, old_id)
     then = _then(entry, server, snapshot) if snapshot is not None else None
     directory, changes, unreadable = _look(entry, server, snapshot, then)
+    running = lifecycle.status(server).state == "running"
     return Situation(
         name=server.name,
         source=ImageChoice.of(present),
@@ -210,6 +210,8 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         usn=then.usn if then else 0,
         smb_conf=(server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace"),
         tool=(rootfs_of(server) / _TOOL).exists(),
+        running=running,
+        sound=running and not any(answers(server, _PATIENCE).values()),
     )
 
 

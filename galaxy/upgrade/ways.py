@@ -36,7 +36,8 @@ class Situation:
     `target` is None when there is no image to go back to; `why_not` says why. `directory` is what its database says,
     or, when that is `unreadable` (why), what the snapshot's said. `changes`: since the snapshot, which had committed
     `usn`, where it is known.
-    `tool`: its image has samba_downgrade_db. `chosen`: somebody named the snapshot.
+    `tool`: its image has samba_downgrade_db. `chosen`: somebody named the snapshot. `running`, and `sound`: all four
+    services answer.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Situation:
     usn: int
     smb_conf: str
     tool: bool
+    running: bool
+    sound: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +168,16 @@ def _rejoin(at: Situation) -> Offer:
     return Offer(
         way=Way.REJOIN,
         what=f"removed from the domain and joined again with {at.target.ref}",
-        notes=(f"other DCs: {partners}", "its snapshots go: none of them may ever be restored"),
+        loses=() if at.sound else _UNDELIVERED,
+        notes=(f"other DCs: {partners}",),
         needs=("--dc ADDRESS of one of the other DCs", "--admin-password-file FILE"),
         steps=_REJOIN_STEPS,
     )
 
 
+_UNDELIVERED = (
+    "whatever it has not sent to the other DCs yet, and cannot deliver: it does not run, or not well (start it first)",
+)
 _REJOIN_STEPS = (
     PlannedStep(name="deliver", reason="the other DC must have every change that this one has acknowledged"),
     PlannedStep(name="stop", reason="nothing is written here any more", seen="the server is away"),

@@ -220,6 +220,7 @@ def situation(**more):
         "name": "dc1", "source": choice("4.24.7"), "target": choice("4.17.12"), "why_not": "", "snapshot": SNAPSHOT,
         "chosen": False, "directory": directory(), "unreadable": "", "changes": nothing_changed(), "usn": 90,
         "smb_conf": "[global]\n", "tool": True,
+        "running": True, "sound": True,
     }  # fmt: skip
     return Situation(**{**values, **more})
 
@@ -290,6 +291,11 @@ class TestOffers:
             .startswith("2 authentication policies would not be")
         )
         assert offer(Way.DOWNGRADE, directory=known, target=choice("4.22.11")).notes == ()
+
+    def test_a_server_that_is_not_well_cannot_deliver_what_it_has(self):
+        partner = directory(PARTNER)
+        assert not offer(Way.REJOIN, directory=partner).loses
+        assert "cannot deliver" in offer(Way.REJOIN, directory=partner, sound=False).loses[0]
 
     def test_a_named_snapshot_is_the_only_way(self):
         assert open_ways(chosen=True) == [Way.SNAPSHOT]
