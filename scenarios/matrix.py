@@ -104,7 +104,8 @@ def _cells(row: Row, refs: Sequence[str]) -> Iterator[Cell]:
     axes = [[ref for ref in refs if _wanted(ref, row.axes.get(role, (ANY,)))] for role in scenario.roles]
     if scenario.every is not None:
         by_version = {ref_order(ref)[0]: ref for ref in reversed(axes[0])}
-        combinations: Iterable[tuple[str, ...]] = [tuple(reversed(by_version.values()))]
+        every = tuple(reversed(by_version.values()))
+        combinations: Iterable[tuple[str, ...]] = [every] if len(every) > 1 else []
     else:
         combinations = product(*axes)
     for chosen in combinations:

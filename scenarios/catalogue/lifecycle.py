@@ -86,16 +86,46 @@ def _settled(world: World, ready: Readiness) -> Figures:
 
 LIFECYCLE = Scenario(
     name="lifecycle",
-    weight=120,
+    weight=150,
+    protects="a version that starts once in a laboratory, but not again after a stop, a crash or a lost process",
     steps=(
-        Step(name="create", act=_create),
-        Step(name="start", act=_start, checkpoint="started"),
-        Step(name="stop", act=_stop),
-        Step(name="start-again", act=_start, checkpoint="stopped-started"),
-        Step(name="restart", act=_restart, checkpoint="restarted"),
-        Step(name="kill-all", act=_kill_all),
-        Step(name="start-after-kill", act=_start, checkpoint="killed"),
-        Step(name="kill-worker", act=_kill_worker, checkpoint="worker-killed"),
-        Step(name="remove", act=_remove),
+        Step(name="create", act=_create, why="The version provisions a domain of its own."),
+        Step(
+            name="start",
+            act=_start,
+            checkpoint="started",
+            why="It starts for the first time and answers LDAP, SMB, Kerberos and DNS; an account is written.",
+        ),
+        Step(name="stop", act=_stop, why="It stops in an orderly way, and no process is left."),
+        Step(
+            name="start-again",
+            act=_start,
+            checkpoint="stopped-started",
+            why="Everything that was written is there, each account by a logon; one more is written.",
+        ),
+        Step(
+            name="restart",
+            act=_restart,
+            checkpoint="restarted",
+            why="Stop and start in one; the processes are new, and the data is the old.",
+        ),
+        Step(
+            name="kill-all",
+            act=_kill_all,
+            why="Every process is killed with SIGKILL while a client writes one object after the other.",
+        ),
+        Step(
+            name="start-after-kill",
+            act=_start,
+            checkpoint="killed",
+            why="It starts from what the crash left, and no write that was acknowledged is lost.",
+        ),
+        Step(
+            name="kill-worker",
+            act=_kill_worker,
+            checkpoint="worker-killed",
+            why="One process that serves LDAP and one that serves Kerberos are killed; Samba replaces them by itself.",
+        ),
+        Step(name="remove", act=_remove, why="The server goes, and nothing of it stays on the host."),
     ),
 )

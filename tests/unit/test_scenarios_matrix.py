@@ -103,7 +103,7 @@ def catalogue(monkeypatch):
     kinds = (
         scenario("life", weight=30),
         scenario("up", roles=("old", "new"), admits=lambda versions: versions[0] < versions[1]),
-        scenario("chain", steps=(), every=every, admits=lambda versions: len(versions) > 1),
+        scenario("chain", steps=(), every=every),
     )
     monkeypatch.setattr("scenarios.matrix.SCENARIOS", {kind.name: kind for kind in kinds})
 
@@ -127,6 +127,12 @@ def test_a_chain_is_one_cell_with_each_version_once():
     assert [step.checkpoint for step in chain.steps] == ["at-0", "at-1", "at-2"]
     assert chain.weight == 30
     assert [place.checkpoint for place in chain.check_places()] == ["at-0", "at-1", "at-2"]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_one_version_makes_no_chain():
+    names = [cell.name for cell in expand("all", ["4.17.12", "4.17.12+packages"])]
+    assert names == ["life[4.17.12]", "life[4.17.12+packages]"]
 
 
 @pytest.mark.usefixtures("catalogue")
