@@ -46,7 +46,7 @@ class Scenario:
     `weight` is its usual length in seconds: long cells start first. `servers` is how many of them run at once at
     most, for the memory. `admits` says which combinations of versions make sense. A scenario with `every` takes all
     images of a run in one cell, from the oldest to the newest and two at least, and makes its steps from their
-    number; it has one role, and its weight is by image. `protects` says in a sentence what an administrator is spared by it.
+    number; it has one role, and its weight is by image. `protects` says what an administrator is spared by it.
     """
 
     name: str
