@@ -12,7 +12,7 @@ _HEAD = """# The scenarios
 
 `galaxy verify --matrix all` takes every image, and every combination of images that a scenario admits, through each
 of these. A scenario with its images filled in is a cell, such as `upgrade[4.17.12->4.22.11]`. At a checkpoint all
-checks run, by real clients, against the server that is named there; a step that fails blocks everything after it in its cell.
+checks run, by real clients, against the server that is named there; a step that fails blocks all that comes after it.
 
 This page is generated: `python -m scenarios.docs > docs/scenarios.md`. `bin/test` fails when it is old.
 """
