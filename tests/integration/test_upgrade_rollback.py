@@ -1,0 +1,168 @@
+"""The way back through the command line: what is listed, what is refused, and what a kill or broken databases leave."""
+
+import json
+import signal
+import subprocess  # noqa: TID251 - a test kills the process that it starts
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import GALAXY, galaxy_run, temporary_store
+
+from galaxy.gate.stock import stock_images
+from galaxy.host.errors import PolicyError
+from galaxy.host.process import Completed, environment
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.server.config import load
+from galaxy.upgrade.rollback import RollbackRequest, rollback
+from galaxy.upgrade.ways import Way
+
+_ADDRESS = "10.218.1.11"
+_STEP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A store with one server, dc1, made by the old version."""
+
+    store: Store
+    old: str
+    new: str
+
+    def galaxy(self, *words: str) -> Completed:
+        return galaxy_run(self.store, *words, timeout=180)
+
+    def well(self, *words: str) -> Completed:
+        done = self.galaxy(*words)
+        assert done.returncode == 0, done.output
+        return done
+
+    def tool(self, *words: str) -> str:
+        return self.well("exec", "dc1", "--", "samba-tool", *words).stdout
+
+    def users(self) -> set[str]:
+        return set(self.tool("user", "list").split())
+
+    def plan(self) -> dict[str, dict[str, Any]]:
+        told = json.loads(self.well("rollback", "dc1", "--plan", "--json").stdout)
+        return {offer["way"]: offer for offer in told["offers"]}
+
+    def runs(self, image: str) -> bool:
+        """Whether dc1 runs that image, answers, and nothing is pending."""
+        told = json.loads(self.well("status", "dc1", "--json").stdout)
+        answers = set(told["services"].values()) == {"answers"}
+        server = load(self.store, "dc1")
+        return answers and server.config.image_id == image and not server.pending.exists()
+
+
+@pytest.fixture(scope="module")
+def site(store, settings):
+    old, new = stock_images(store, settings)
+    with temporary_store(old) as own:
+        (own.images / new.path.name).symlink_to(new.path)
+        made = Site(store=own, old=old.id, new=new.id)
+        create = ("create", "dc1", "--image", old.id, "--realm", "BACK.EXAMPLE.ORG", "--network", "private")
+        made.well(*create, "--address", _ADDRESS)
+        made.well("start", "dc1")
+        made.tool("user", "create", "early", "Aa1-of-the-early")
+        yield made
+
+
+@pytest.fixture
+def upgraded(site):
+    """The new version, with a user made since."""
+    if not site.runs(site.new):
+        site.well("upgrade", "dc1", site.new, "--no-rehearsal")
+    if "late" not in site.users():
+        site.tool("user", "create", "late", "Aa1-of-the-late")
+    return site
+
+
+def test_a_server_that_was_never_upgraded_has_nothing_to_go_back_to(site):
+    done = site.galaxy("rollback", "dc1")
+    assert done.returncode == 2
+    assert "has not been upgraded" in done.stderr
+
+
+def test_what_would_be_lost_is_listed_and_nothing_done_without_a_yes(upgraded):
+    offers = upgraded.plan()
+    assert any("CN=late," in line for line in offers["snapshot"]["loses"])
+    assert not any("CN=early," in line for line in offers["snapshot"]["loses"])
+    assert offers["downgrade"]["loses"] == []
+    assert offers["rejoin"]["refused"]
+    for words in ((), ("--way", "snapshot"), ("--way", "rejoin")):
+        done = upgraded.galaxy("rollback", "dc1", *words)
+        assert done.returncode == 6, done.output
+    assert upgraded.runs(upgraded.new)
+
+
+def test_what_comes_after_the_list_stops_the_rollback(upgraded):
+    def confirm(_offer: object) -> bool:
+        upgraded.tool("user", "create", "unlisted", "Aa1-of-the-unlisted")
+        return True
+
+    request = RollbackRequest(name="dc1", way=Way.SNAPSHOT)
+    with pytest.raises(PolicyError, match="after the list was made"):
+        rollback(upgraded.store, Settings(), request, show=lambda _: None, confirm=confirm)
+    assert upgraded.runs(upgraded.new)
+    assert "unlisted" in upgraded.users()
+
+
+@pytest.mark.parametrize("way", ["downgrade", "snapshot"])
+def test_killed_on_the_way_it_is_the_new_or_the_old_version_whole(upgraded, way):
+    """SIGKILL while the switch is under way; the next command puts it right."""
+    pending = load(upgraded.store, "dc1").pending
+    process = _begin(upgraded.store, "rollback", "dc1", "--way", way, "--yes")
+    _until(pending.exists, process)
+    _until(lambda: b'"touched":true' in _read(pending), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    upgraded.well("recover")
+    assert upgraded.runs(upgraded.new)
+    assert {"early", "late"} <= upgraded.users()
+
+
+def test_back_by_the_downgrade_everything_is_there(upgraded):
+    upgraded.well("rollback", "dc1", "--way", "downgrade")
+    assert upgraded.runs(upgraded.old)
+    assert {"early", "late"} <= upgraded.users()
+    assert "(0 errors)" in upgraded.tool("dbcheck", "--cross-ncs")
+
+
+def test_with_broken_databases_the_snapshot_is_still_a_way(upgraded):
+    server = load(upgraded.store, "dc1")
+    upgraded.well("stop", "dc1")
+    for file in (server.state / "private" / "sam.ldb.d").glob("DC=BACK*.ldb"):
+        with file.open("r+b") as database:
+            database.write(b"\0" * 4096)
+    offers = upgraded.plan()
+    assert "cannot be read" in offers["snapshot"]["loses"][0]
+    assert "cannot be read" in offers["downgrade"]["refused"]
+    upgraded.well("rollback", "dc1", "--way", "snapshot", "--yes")
+    assert upgraded.runs(upgraded.old)
+    assert "early" in upgraded.users()
+
+
+def _begin(store: Store, *words: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [*GALAXY, *words], env=environment({"GALAXY_ROOT": str(store.root)}), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _until(reached: Any, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _STEP_SECONDS
+    while not reached():
+        assert process.poll() is None, "the rollback ended before it could be killed"
+        assert time.monotonic() < deadline, "the rollback did not get so far"
+        time.sleep(0.002)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
