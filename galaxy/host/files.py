@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from galaxy.host.errors import HostError, InputError
 
 _BLOCK = 1 << 20
+# Ends the name of a file that is being written; before it stands the writer's process.
+_WRITING = ".writing"
+_WRITER = re.compile(r"\.(\d+)-[^.]*\.writing")
 # A file system that is full, over quota or read-only.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 MORE_SPACE = "Free some space, or point GALAXY_ROOT to a larger file system."
@@ -19,7 +23,7 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
     """Replace `path` by `data` so that a reader sees the old or the new file, also after a crash."""
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}-", suffix=_WRITING)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as sink:
@@ -34,6 +38,14 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
             error.filename = str(path)  # a write that fails does not say which file
         raise
     sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `write_atomic` left in a folder when its process was killed in the middle."""
+    for path in folder.glob(f".*{_WRITING}"):
+        writer = _WRITER.search(path.name)
+        if writer and not Path("/proc", writer[1]).exists():
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

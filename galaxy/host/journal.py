@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError, HostError
-from galaxy.host.files import FULL, sync_folder, write_atomic
+from galaxy.host.files import FULL, sweep, sync_folder, write_atomic
 from galaxy.host.lock import locked
 from galaxy.host.process import run
 from galaxy.host.store import Store
@@ -98,7 +98,7 @@ class Entry:
                 error.add_note(f"while that was undone: {action.kind} {action.target}: {failure}")
             raise
         self.actions.remove(action)
-        self._save()
+        self._save(less=True)
 
     def undo(self) -> list[str]:
         """Undo everything, newest first; returns what could not be undone, in words, and keeps only that."""
@@ -168,6 +168,7 @@ def recover(store: Store) -> list[str]:
     """
     lines: list[str] = []
     failures: list[str] = []
+    sweep(store.journal)
     if not any(_files(store)):
         return lines
     with locked(store, "recovery", wait=120):
@@ -180,9 +181,17 @@ def recover(store: Store) -> list[str]:
             if entry is not None:
                 failures += entry.undo()
                 lines.append(f"undid an interrupted {entry.verb} of {entry.subject}")
+        for folder in _written(store):
+            sweep(folder)
     if failures:
         raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
     return lines
+
+
+def _written(store: Store) -> Iterator[Path]:
+    """Where commands write files for servers."""
+    for server in store.servers.glob("*/"):
+        yield from (server, server / "bundle", server / "secrets", *server.glob("snapshots/*/"))
 
 
 def _files(store: Store) -> list[Path]:

@@ -100,6 +100,13 @@ def complete(server: Server, ahead: Prepared) -> Snapshot:
     return _finish(server, ahead, copied, held=0.0, pinned=False)
 
 
+def abandon(server: Server, name: str) -> None:
+    """Remove a snapshot that `prepare` has begun, complete or not; can be cut off, and called again."""
+    for folder in (server.snapshots / f".{name}.making", server.snapshots / name):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
 def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
     """Remove the snapshots older than `days`, but never the newest `keep` nor pinned ones; returns what went.
 

@@ -30,13 +30,21 @@ def exchange(live: Path, incoming: Path, outgoing: Path) -> None:
 
 
 def swap_back(server: Server, snapshot_id: str) -> None:
-    """Give a stopped server the state of a snapshot, which is used up by it.
+    """Give a stopped server the state of a snapshot, which is used up by it; the state of now is gone.
 
-    Cut off anywhere, it can be called again; it does nothing when the snapshot has been used up.
+    Cut off anywhere, it can be called again; it does nothing when the snapshot has been used up. It takes no space,
+    so that a full disk does not keep anybody from going back.
     """
     folder = server.snapshots / snapshot_id
-    away = server.snapshots / f".{snapshot_id}.replaced"
-    exchange(server.folder, folder, away)
-    for used in (away, folder):
-        if used.exists():
-            shutil.rmtree(used)
+    if not folder.is_dir():
+        return
+    for part in PARTS:
+        if (folder / part).exists():
+            if (server.folder / part).exists():
+                shutil.rmtree(server.folder / part)
+            (folder / part).rename(server.folder / part)
+    if (folder / CONFIG).exists():
+        (folder / CONFIG).replace(server.folder / CONFIG)
+    for changed in (folder, server.folder):
+        sync_folder(changed)
+    shutil.rmtree(folder)

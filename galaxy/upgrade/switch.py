@@ -175,6 +175,8 @@ def _return(target: str) -> None:
     if record.touched:
         swap_back(server, record.snapshot)
         server = with_image(server, record.image_id)
+    else:
+        snapshot.abandon(server, record.snapshot)  # before the start, which may need its room
     if record.running:
         lifecycle.start_held(server, record.settings, in_network=network_is_up(server))
         smoke(server)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from galaxy.host.journal import Entry
@@ -53,6 +54,7 @@ def watch(act: Callable[[int, str], None]) -> Passed:
         module = importlib.import_module(module_name)
         for name in names:
             setattr(module, name, _around_block(passed, name, getattr(module, name)))
+    Path.replace = _around(passed, "a file's replacing", Path.replace)  # type: ignore[method-assign]
     save = Entry._save  # noqa: SLF001 - the writes of the journal are what this is about
     Entry._save = _around(passed, "a journal write", save)  # type: ignore[method-assign] # noqa: SLF001 - as above
     return passed

@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from galaxy.host.errors import HostError, InputError
-from galaxy.host.files import require_space, sha256_file, sha256_text, size, write_atomic
+from galaxy.host.files import require_space, sha256_file, sha256_text, size, sweep, write_atomic
 from galaxy.host.lock import locked
-from galaxy.host.process import background
+from galaxy.host.process import background, run
 from galaxy.host.settings import load_settings, parse_toml
 from galaxy.host.store import Store, default_store
 
@@ -26,6 +26,27 @@ def test_a_file_is_replaced_whole(tmp_path) -> None:
     assert file.read_text() == "two"
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["file"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from galaxy.host.files import write_atomic
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_atomic(Path(sys.argv[1]), "half")
+"""
+
+
+def test_what_a_killed_writer_leaves_is_swept_away(tmp_path) -> None:
+    file = tmp_path / "file"
+    write_atomic(file, "whole")
+    assert run([sys.executable, "-c", KILLED, file], check=False).returncode == -9
+    mine = tmp_path / f".file.{os.getpid()}-abc.writing"
+    mine.touch()
+    assert len(list(tmp_path.iterdir())) == 3
+    sweep(tmp_path)
+    assert set(tmp_path.iterdir()) == {file, mine}
+    assert file.read_text() == "whole"
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
