@@ -187,6 +187,9 @@ OTHER = "SRV 0 100 389 dc2.ad.example.org ttl=900 rank=240 static"
         ("directory", DELETED, {"whenChanged": ["20260401000000.0Z"]}, None, False),
         ("directory", DELETED, {}, None, False),
         ("directory", BOB, {"whenChanged": ["20251001000000.0Z"]}, None, False),
+        ("directory", BASE, {"repsTo": ["present"]}, {}, True),
+        ("directory", BASE, {"repsFrom": ["present"]}, {}, False),
+        ("directory", BOB, {"repsTo": ["present"]}, {}, False),
     ],
 )  # fmt: skip
 def test_the_stated_list_is_narrow(dumped, area: str, name: str, before, after, expected) -> None:
