@@ -49,6 +49,7 @@ _HOME, _JOINED, _ASIDE = "rejoining", "rejoined", "before-rejoin"
 # The server's own, which no other DC has: files of smb.conf; sysvol, and the ids that its ACLs are written in; keys.
 _OWN_PARTS = ("etc",)
 _OWN_STATE = ("sysvol", "private/idmap.ldb", "private/tls")
+_KEYTAB, _KEYTAB_VERSION = "private/secrets.keytab", b"\x05\x02"
 
 
 class RejoinRequest(BaseModel):
@@ -207,6 +208,23 @@ def _carry_over(server: Server, new: Server) -> None:
     for name in _OWN_STATE:
         if (server.state / name).exists():
             _copy(server.state / name, new.state / name)
+    _keep_keys(server.state / _KEYTAB, new.state / _KEYTAB)
+
+
+def _keep_keys(old: Path, new: Path) -> None:
+    """Let the new DC take tickets that were made for the old one, whose names it has.
+
+    A partner keeps its ticket for hours and does not ask for another when it is refused: it would not replicate from
+    the new DC until then (WERR_GEN_FAILURE). Samba tries all keys of its keytab for such a ticket. A keytab is two
+    octets of version, then entries.
+    """
+    if not (old.exists() and new.exists()):
+        return
+    keys = old.read_bytes()
+    with new.open("r+b") as keytab:
+        if keytab.read(2) == keys[:2] == _KEYTAB_VERSION:
+            keytab.seek(0, 2)
+            keytab.write(keys[2:])
 
 
 def _copy(source: Path, target: Path) -> None:
