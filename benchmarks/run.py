@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import build, debian, overhead, sizes, start, version
+from benchmarks import build, debian, outage, overhead, sizes, start, version
 from benchmarks.command import command
 from benchmarks.figure import HEADERS, Figure
 from galaxy.cli.render import print_json, ready_store, table
@@ -13,6 +13,9 @@ from galaxy.host.progress import step
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue, Image
+
+# An outage varies more than a start.
+_SWITCHES = 10
 
 
 def main() -> None:
@@ -32,6 +35,9 @@ def _options() -> argparse.Namespace:
         "--image", metavar="REF", help="what to measure (default: the newest release in the store)"
     )
     parser.add_argument("--rounds", type=int, default=5, help="starts on each side (default: %(default)s)")
+    parser.add_argument(
+        "--outage", metavar="REF", help="switch the image to this one under clients, against a bare restart"
+    )
     parser.add_argument("--run", type=Path, metavar="DIR", help="a verify run's folder (default: the newest)")
     parser.add_argument("--build", metavar="VERSION", help="time a build with an empty and a full ccache too")
     parser.add_argument(
@@ -49,6 +55,10 @@ def _figures(store: Store, options: argparse.Namespace) -> Iterator[Figure]:
         yield version.measure()
     with step(f"starting {image.ref} confined and bare, {options.rounds} times each"):
         yield from start.measure(store, settings, image, options.rounds)
+    if options.outage:
+        new, rounds = _image(store, options.outage), max(options.rounds, _SWITCHES)
+        with step(f"switching {image.ref} to {new.ref} and restarting it bare, {rounds} times each"):
+            yield from outage.measure(store, settings, image, new, rounds)
     if options.build:
         times = build.measure(store, settings, options.build)
         yield from times.figures()
