@@ -1,7 +1,7 @@
 """Consistent copies of a server, running or not: a clone to try things on, and snapshots to go back to.
 
-A running server's state is copied twice: first as it comes, which takes its time and disturbs nobody; then, while
-writers are held for some milliseconds, what has changed since.
+A running server's state is copied ahead as it comes, which takes its time and disturbs nobody; then, while writers are
+held for some milliseconds, what has changed since.
 """
 
 import shutil
@@ -20,6 +20,8 @@ from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_fi
 from galaxy.server.kept import CONFIG, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.writers import writers_held
+
+_PASSES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def clone(entry: Entry, server: Server, home: Path, network: Network) -> Clone:
     home.mkdir(mode=0o700, parents=True)
     for folder in (copy.log, copy.etc_host, copy.bundle):
         folder.mkdir(mode=0o755)
-    copied = _copy_twice(server, home)
+    copied = _copy_ahead(server, home)
     with writers_held(server) as held:
         freshen(server.folder, home, copied.seen)
     copy.write()
@@ -82,7 +84,7 @@ def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
     making = server.snapshots / f".{name}.making"
     entry.on_failure("tree", making)
     making.mkdir(mode=0o700)
-    copied = _copy_twice(server, making)
+    copied = _copy_ahead(server, making)
     sync_file_system(making)
     return Prepared(
         id=name,
@@ -136,10 +138,17 @@ def need_space(source: Path, target: Path, purpose: str) -> None:
         require_space(place, space_of(source), purpose)
 
 
-def _copy_twice(server: Server, target: Path) -> Copied:
-    """The second pass, over what changed during the first, leaves little for the last one."""
-    first = copy_state(server.folder, target)
-    return freshen(server.folder, target, first.seen)
+def _copy_ahead(server: Server, target: Path) -> Copied:
+    """Copy, and copy again what changed meanwhile, until nothing does: then nothing is left for the last pass.
+
+    A large directory that is written to all the time never comes to rest; its clients wait for one comparison.
+    """
+    copied = copy_state(server.folder, target)
+    for _ in range(_PASSES):
+        copied = freshen(server.folder, target, copied.seen)
+        if not copied.written:
+            break
+    return copied
 
 
 def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pinned: bool) -> Snapshot:
