@@ -53,7 +53,8 @@ def _images(scenario: Scenario) -> str:
         return "all versions, oldest to newest"
     if len(scenario.roles) == 1:
         return "each image"
-    return f"each {' and '.join(scenario.roles)} that it admits"
+    near = "neighbouring " if scenario.neighbours else ""
+    return f"each {near}{' and '.join(scenario.roles)} that it admits"
 
 
 def _all_steps(scenario: Scenario) -> tuple[Step, ...]:

@@ -44,9 +44,10 @@ class Scenario:
     """Named steps in order; `roles` says what its images are for, in the order in which a cell names them.
 
     `weight` is its usual length in seconds: long cells start first. `servers` is how many of them run at once at
-    most, for the memory. `admits` says which combinations of versions make sense. A scenario with `every` takes all
-    images of a run in one cell, from the oldest to the newest and two at least, and makes its steps from their
-    number; it has one role, and its weight is by image. `protects` says what an administrator is spared by it.
+    most, for the memory. `admits` says which combinations of versions make sense; with `neighbours` only versions
+    next to each other are combined, unless a matrix file has axes for it. A scenario with `every` takes all images
+    of a run in one cell, from the oldest to the newest and two at least, and makes its steps from their number; it
+    has one role, and its weight is by image. `protects` says what an administrator is spared by it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Scenario:
     roles: tuple[str, ...] = ("image",)
     servers: int = 1
     admits: Admits = _anything
+    neighbours: bool = False
     every: Callable[[int], tuple[Step, ...]] | None = None
     protects: str = ""
 

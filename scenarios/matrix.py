@@ -108,9 +108,20 @@ def _cells(row: Row, refs: Sequence[str]) -> Iterator[Cell]:
         combinations: Iterable[tuple[str, ...]] = [every] if len(every) > 1 else []
     else:
         combinations = product(*axes)
+    all_versions = sorted({ref_order(ref)[0] for ref in refs})
     for chosen in combinations:
-        if scenario.admits(tuple(ref_order(ref)[0] for ref in chosen)):
+        versions = tuple(ref_order(ref)[0] for ref in chosen)
+        near = (
+            row.axes
+            or not scenario.neighbours
+            or _are_neighbours([all_versions.index(one) for one in versions])
+        )
+        if near and scenario.admits(versions):
             yield Cell(scenario=scenario, refs=chosen)
+
+
+def _are_neighbours(places: Sequence[int]) -> bool:
+    return max(places) - min(places) < len(places)
 
 
 def _wanted(ref: str, wanted: Sequence[str]) -> bool:

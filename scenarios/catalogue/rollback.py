@@ -157,6 +157,7 @@ ROLLBACK = Scenario(
     weight=60,
     roles=("old", "new"),
     admits=forward,
+    neighbours=True,
     protects="a new version that turns out badly days later leaving no way back, or one that silently loses work",
     steps=(
         _BEGIN,
@@ -184,6 +185,7 @@ REJOIN = Scenario(
     roles=("old", "new"),
     servers=2,
     admits=forward,
+    neighbours=True,
     protects="restoring a DC that others have replicated with, after which its changes never reach them again",
     steps=(
         _BEGIN,

@@ -239,6 +239,7 @@ FAILED = Scenario(
     weight=80,
     roles=("old", "new"),
     admits=forward,
+    neighbours=True,
     protects="a new version that does not start, hangs, spoils the databases or lacks a service taking the domain down",
     steps=(
         _BEGIN,
