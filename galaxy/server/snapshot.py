@@ -19,7 +19,7 @@ from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_file_system
 from galaxy.server.kept import CONFIG, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
-from galaxy.server.writers import writers_held
+from galaxy.server.writers import first_in_line, writers_held
 
 _PASSES = 4
 
@@ -98,7 +98,8 @@ def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
 
 def complete(server: Server, ahead: Prepared) -> Snapshot:
     """Copy what a server, stopped by now, has changed since `prepare`; from then on the snapshot is there."""
-    copied = freshen(server.folder, ahead.path, ahead.copied.seen)
+    with first_in_line():
+        copied = freshen(server.folder, ahead.path, ahead.copied.seen)
     return _finish(server, ahead, copied, held=0.0, pinned=False)
 
 
