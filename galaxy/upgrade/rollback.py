@@ -205,6 +205,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         snapshot=snapshot,
         chosen=request.to is not None,
         directory=directory,
+        then=then,
         unreadable=unreadable,
         changes=changes,
         usn=then.usn if then else 0,

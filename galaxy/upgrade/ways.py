@@ -34,10 +34,9 @@ class Situation:
     """What was found out about a server that shall go back.
 
     `target` is None when there is no image to go back to; `why_not` says why. `directory` is what its database says,
-    or, when that is `unreadable` (why), what the snapshot's said. `changes`: since the snapshot, which had committed
-    `usn`, where it is known.
-    `tool`: its image has samba_downgrade_db. `chosen`: somebody named the snapshot. `running`, and `sound`: all four
-    services answer.
+    or, when that is `unreadable` (why), what the snapshot's said, `then`. `changes`: since the snapshot, which had
+    committed `usn`, where it is known. `tool`: its image has samba_downgrade_db. `chosen`: somebody named the
+    snapshot. `running`, and `sound`: all four services answer.
     """
 
     name: str
@@ -47,6 +46,7 @@ class Situation:
     snapshot: Snapshot | None
     chosen: bool
     directory: Directory | None
+    then: Directory | None
     unreadable: str
     changes: Changes | None
     usn: int
@@ -98,8 +98,18 @@ def _snapshot(at: Situation) -> Offer:
         way=Way.SNAPSHOT,
         what=f"the state of {taken}, with {at.target.ref}",
         loses=_since(at, taken),
-        notes=("the state of now is kept as a snapshot too",),
+        notes=("the state of now is kept as a snapshot too", *_resurrected(at)),
         steps=(*_before(at, "the state of now is kept"), _lay(taken), *_after(at.target)),
+    )
+
+
+def _resurrected(at: Situation) -> tuple[str, ...]:
+    """DCs that have left the domain since, which the old state still counts on."""
+    left = at.then.partners if at.then is not None else ()
+    return tuple(
+        f"{one.fqdn or one.name} has left the domain since; remove it again: samba-tool domain demote "
+        f"--remove-other-dead-server={one.name}"
+        for one in left
     )
 
 

@@ -218,9 +218,9 @@ def directory(*partners, level=4, heeded=None):
 def situation(**more):
     values = {
         "name": "dc1", "source": choice("4.24.7"), "target": choice("4.17.12"), "why_not": "", "snapshot": SNAPSHOT,
-        "chosen": False, "directory": directory(), "unreadable": "", "changes": nothing_changed(), "usn": 90,
-        "smb_conf": "[global]\n", "tool": True,
-        "running": True, "sound": True,
+        "chosen": False, "directory": directory(), "then": directory(),
+        "unreadable": "", "changes": nothing_changed(), "usn": 90,
+        "smb_conf": "[global]\n", "tool": True, "running": True, "sound": True,
     }  # fmt: skip
     return Situation(**{**values, **more})
 
@@ -291,6 +291,10 @@ class TestOffers:
             .startswith("2 authentication policies would not be")
         )
         assert offer(Way.DOWNGRADE, directory=known, target=choice("4.22.11")).notes == ()
+
+    def test_a_dc_that_has_left_since_is_named_for_it_comes_back(self):
+        notes = offer(Way.SNAPSHOT, then=directory(PARTNER)).notes
+        assert any("dc2.ad.example.org has left" in note for note in notes)
 
     def test_a_server_that_is_not_well_cannot_deliver_what_it_has(self):
         partner = directory(PARTNER)
