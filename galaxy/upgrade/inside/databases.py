@@ -33,8 +33,20 @@ def open_directory(lp):
     return SamDB(session_info=system_session(), lp=lp)
 
 
+def confidential(samdb):
+    """The attributes that the schema calls confidential (MS-ADTS 2.2.9, fCONFIDENTIAL), those of LAPS for one."""
+    found = samdb.search(
+        samdb.get_schema_basedn(),
+        ldb.SCOPE_ONELEVEL,
+        "(searchFlags:1.2.840.113556.1.4.803:=128)",
+        attrs=["lDAPDisplayName"],
+    )
+    return {str(one["lDAPDisplayName"]).lower() for one in found}
+
+
 def dump_directory(sink, samdb):
     """Every object of every partition; an object is known by its GUID, so that a rename is seen as one."""
+    sink.confidential = SECRET | confidential(samdb)
     for base in sorted(
         str(dn) for dn in samdb.search("", ldb.SCOPE_BASE, attrs=["namingContexts"])[0]["namingContexts"]
     ):
@@ -65,7 +77,7 @@ def attribute_values(sink, attribute, element, label):
     """The values of one attribute as texts, in order; for DNS records a second attribute with their times."""
     lower = attribute.lower()
     raw = [bytes(value) for value in element]
-    if lower in SECRET:
+    if lower in sink.confidential:
         texts = [sink.secret("%s %s" % (label, lower), value) for value in raw]
     elif lower == "ntsecuritydescriptor":
         texts = [

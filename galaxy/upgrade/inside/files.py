@@ -7,6 +7,7 @@ import struct
 
 from samba.dcerpc import xattr
 from samba.ndr import ndr_unpack
+from values import DIGEST
 
 ROOTS = ("/etc/samba", "/var/lib/samba")
 # Databases are read by their own modules; the others are of the moment: locks, logs, sockets' folders.
@@ -41,21 +42,19 @@ def dump_file(sink, path):
         values["content"] = [content(sink, path)]
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
         values.update(extended(sink, name, os.getxattr(path, name, follow_symlinks=False)))
-    sink.record("files", path, path, values)
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    sink.record("files", shown, shown, values)
     if path.endswith(".keytab") and stat.S_ISREG(status.st_mode):
         dump_keytab(sink, path)
 
 
 def content(sink, path):
-    """The content's digest; of what only Samba may read, a keyed one."""
-    if "/private/" in path:
-        with open(path, "rb") as source:
-            return sink.secret(path, source.read())
-    digest = hashlib.sha256()
+    """The content's digest, a keyed one: private keys are files, and scripts may have passwords in them."""
+    digest = sink.keyed(path)
     with open(path, "rb") as source:
         for block in iter(lambda: source.read(BLOCK), b""):
             digest.update(block)
-    return "sha256:" + digest.hexdigest()[:32]
+    return DIGEST + digest.hexdigest()
 
 
 def extended(sink, name, raw):

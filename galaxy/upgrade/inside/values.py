@@ -6,6 +6,7 @@ beside it. Secrets leave only as digests under a key that nobody keeps.
 
 import hashlib
 import json
+import os
 
 from samba.dcerpc import dnsp, drsblobs, security
 from samba.ndr import ndr_unpack
@@ -23,6 +24,7 @@ SECRET = frozenset((
 # Bookkeeping that every write renews: that it is there counts, not what it says.
 PRESENCE = frozenset(("replpropertymetadata", "repluptodatevector", "repsfrom", "repsto"))
 LONGEST = 200
+DIGEST = "secret:"  # how the digest of a secret begins
 DNS_HEADER = 24  # bytes before the data (MS-DNSP 2.3.2.2)
 DNS_TYPES = {
     dnsp.DNS_TYPE_A: "A", dnsp.DNS_TYPE_AAAA: "AAAA", dnsp.DNS_TYPE_NS: "NS", dnsp.DNS_TYPE_CNAME: "CNAME",
@@ -40,6 +42,7 @@ class Sink:
         self.key = key
         self.known = set()
         self.counts = {}
+        self.confidential = SECRET
 
     def record(self, area, key, name, values):
         """Put one thing down: what it is known by, what people call it, and its values by attribute."""
@@ -52,10 +55,15 @@ class Sink:
         json.dump(body, self.stream, sort_keys=True, separators=(",", ":"))
         self.stream.write("\n")
 
-    def secret(self, label, data):
+    def keyed(self, label):
         """A keyed digest; the label keeps equal secrets in two places apart, so that none can be found by another."""
-        digest = hashlib.blake2b(label.encode() + b"\0" + data, key=self.key, digest_size=16)
-        return "secret:" + digest.hexdigest()
+        return hashlib.blake2b(os.fsencode(label) + b"\0", key=self.key, digest_size=16)
+
+    def secret(self, label, data):
+        """A secret's digest, which nobody can repeat without the key."""
+        digest = self.keyed(label)
+        digest.update(data)
+        return DIGEST + digest.hexdigest()
 
     def descriptor(self, raw, parsed):
         """A security descriptor by its bytes; its SDDL is written once, for people."""
