@@ -48,7 +48,7 @@ def run_to_end(
         try:
             go()
         except KeyboardInterrupt:
-            if _has_results(folder):
+            if _has_results(folder) and RunInfo.read(folder).images:
                 say(f"interrupted; to go on: galaxy verify --resume {folder}")
             raise
         finally:
