@@ -91,10 +91,22 @@ def _copy_data(source: int, target: int, size: int) -> None:
     for start, end in _extents(source, size):
         at = start
         while at < end:
-            copied = os.copy_file_range(source, target, end - at, at, at)
+            copied = _copy_range(source, target, at, end - at)
             if copied == 0:
                 break  # it has become shorter meanwhile
             at += copied
+
+
+def _copy_range(source: int, target: int, at: int, count: int) -> int:
+    """Copy up to so many bytes, in the kernel if it can: not every one does it between two file systems."""
+    try:
+        return os.copy_file_range(source, target, count, at, at)
+    except OSError as error:
+        if error.errno not in _NO_CLONE:
+            raise
+    block = os.pread(source, min(count, _CHUNK), at)
+    _write(target, memoryview(block), at)
+    return len(block)
 
 
 def _copy_differences(source: int, target: int, size: int) -> bool:

@@ -22,6 +22,7 @@ from galaxy.server.network import bring_up, joined, take_down
 from galaxy.server.provision import INIT
 from galaxy.server.ready import Readiness, wait_ready
 from galaxy.server.rootfs import rootfs_of
+from galaxy.server.sound import require_sound
 from galaxy.server.whole import require_whole
 from galaxy.server.writers import writers_held
 
@@ -62,11 +63,12 @@ def held(server: Server) -> Iterator[None]:
 def start(server: Server, settings: Settings) -> Readiness:
     """Start a server and wait until it is ready; returns the seconds that each service took.
 
-    InputError when it runs already, ServerError with the log's own reason when it does not come up; then it is
-    stopped again and nothing is left.
+    InputError when it runs already, ServerError when one of its databases is damaged, or with the log's own reason
+    when it does not come up; then it is stopped again and nothing is left.
     """
     with held(server):
         require_stopped(server)
+        require_sound(server)
         return start_held(server, settings)
 
 
@@ -85,6 +87,8 @@ def restart(server: Server, settings: Settings) -> Readiness:
     with held(server):
         _require_begun(server)
         require_whole(server)
+        if running.alive(server) is None:
+            require_sound(server)
         _stop(server, settings)
         return start_held(server, settings)
 

@@ -29,6 +29,7 @@ from galaxy.server.kept import CONFIG, Snapshot, config_of
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
+from galaxy.server.sound import require_sound
 from galaxy.server.swap import exchange
 
 _INCOMING = ".restoring"
@@ -97,6 +98,7 @@ def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -
     copied = copy_state(snapshot.path, incoming)
     if space_of(incoming) == 0 or not copied.written:
         raise ServerError(f"the snapshot {snapshot.path} is empty", "Take another one.")
+    require_sound(server, incoming / "state")
     coming.write()
     sync_file_system(incoming)
 

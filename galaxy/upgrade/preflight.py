@@ -15,6 +15,7 @@ from galaxy.server.config import HostNetwork, Server
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of
+from galaxy.server.sound import require_sound
 from galaxy.upgrade.levels import require_level
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_upgrade
 
@@ -78,6 +79,7 @@ def _require_sound(server: Server) -> bool:
     now = status(server)
     if now.state == "stopped":
         _require_folders(server)
+        require_sound(server)
         return False
     if now.state == "ended":
         raise ServerError(

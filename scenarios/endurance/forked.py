@@ -53,6 +53,8 @@ def _work(work: Callable[[], None], log: Path) -> None:
         os.dup2(sink, 2)
         work()
         code = 0
+    except SystemExit:
+        pass  # it has said why
     except BaseException:  # noqa: BLE001 - told in the log; nothing may escape into the parent's frames
         traceback.print_exc()
     finally:

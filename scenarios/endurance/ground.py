@@ -21,6 +21,7 @@ from galaxy.image.catalogue import Catalogue, Image
 from galaxy.release.version import Version
 from galaxy.server import lifecycle, running
 from galaxy.server.config import PrivateNetwork, Server, load
+from galaxy.server.copying import copy_state
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.ready import answers
 from galaxy.upgrade.smoke import smoke
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from subprocess import Popen  # noqa: TID251 - the type of what host/process.py started
 
 NAME = "dc1"
+_CONFIG = "server.toml"
 REALM = "ENDURE.GALAXY.TEST"
 # Past so many acknowledged writes the domain begins anew: searches and dbcheck would only take longer.
 _ENOUGH = 2500
@@ -96,7 +98,10 @@ class Ground:
         lifecycle.clear(server)
         for path in server.folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        run(["cp", "--archive", "--sparse=always", "--reflink=auto", f"{self.template}/.", server.folder])
+        for folder in (server.log, server.etc_host, server.bundle):
+            folder.mkdir(mode=0o755)
+        copy_state(self.template, server.folder)
+        shutil.copy2(self.template / _CONFIG, server.folder)
         lifecycle.start(self.server, self.settings)
         for file in self.ledger.folder.glob("*.txt"):
             file.unlink()
@@ -141,6 +146,12 @@ class Ground:
 
         Returns the version; LostError says what is wrong.
         """
+        version = self.require_serving()
+        self.require_tidy()
+        return version
+
+    def require_serving(self) -> str:
+        """As `require_good`, when something may still be about that the next command takes away."""
         server = self.server
         state = lifecycle.status(server).state
         if state != "running":
@@ -154,7 +165,6 @@ class Ground:
             raise LostError(f"server.toml says {self.image.version}, the server {speaks}")
         if lost := self.ledger.lost(self.target(), server.state / "sysvol"):
             raise LostError(f"{len(lost)} of {self.ledger.count} acknowledged writes are lost: {lost[0]}")
-        self.require_tidy()
         return self.image.version
 
     def require_tidy(self) -> None:
@@ -197,10 +207,20 @@ _HOUSE = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def prepared(
-    folder: Path, images: Store, old: str, new: str, *, address: str, seed: int, settings: Settings
+    folder: Path,
+    images: Store,
+    versions: tuple[str, str],
+    *,
+    address: str,
+    seed: int,
+    settings: Settings,
+    disk: Path | None = None,
 ) -> Iterator[Ground]:
-    """A server of the old version in a store below `folder`, an empty folder; all of it goes at the end."""
-    store = Store(root=folder / "store")
+    """A server of the first version, to be moved to the second, in a store below `folder`; all goes at the end.
+
+    The store is on `disk` if there is one.
+    """
+    store = Store(root=(disk or folder) / "store")
     store.root.mkdir(mode=0o700)
     store.images.symlink_to(images.images)
     store.ensure()
@@ -212,8 +232,8 @@ def prepared(
         store=store,
         settings=settings,
         folder=folder,
-        old=known.resolve(old),
-        new=known.resolve(new),
+        old=known.resolve(versions[0]),
+        new=known.resolve(versions[1]),
         chance=chance,
         ledger=Ledger(folder=lists, chance=chance),
     )
@@ -236,7 +256,9 @@ def _make(ground: Ground, address: str) -> None:
     with sysvol(target) as share:
         smb.open_folder(share, FOLDER, make=True).close(get_attributes=False)
     lifecycle.stop(server, ground.settings)
-    run(["cp", "--archive", "--sparse=always", "--reflink=auto", server.folder, ground.template])
+    ground.template.mkdir()
+    copy_state(server.folder, ground.template)
+    shutil.copy2(server.folder / _CONFIG, ground.template)
     lifecycle.start(server, ground.settings)
 
 

@@ -1,0 +1,142 @@
+"""A full disk at each write of an upgrade: it goes back, or was done, and the server runs all the while.
+
+The server's store is on a small ext4 of its own. At a boundary of the upgrade a file takes all the space that is left,
+or all but some bytes, so that what comes next meets ENOSPC at once or a little later; it gives the space back only
+after the server has been looked at.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxy.host.errors import GalaxyError
+from galaxy.host.files import FULL
+from galaxy.host.journal import recover
+from galaxy.host.process import run
+from galaxy.upgrade.plan import UpgradeRequest
+from galaxy.upgrade.upgrade import upgrade
+from scenarios.endurance.forked import forked
+from scenarios.endurance.ground import NAME, Ground, LostError
+from scenarios.endurance.kills import Course, Say, Tally, tail
+from scenarios.endurance.points import COMMIT, watch
+
+# Room for the server, the copies that preflight asks for, and what the scribe writes meanwhile.
+_DISK = 900_000_000
+_LEFT = (0, 0, 0, 4096, 65536, 1_000_000, 5_000_000, 20_000_000)
+_PIECE = 64 * 1024 * 1024
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of its own for the block, in a file below `folder`."""
+    file, point = folder / "disk.img", folder / "disk"
+    with file.open("wb") as sink:
+        sink.truncate(_DISK)
+    point.mkdir()
+    run(["mkfs.ext4", "-q", "-F", "-m", "0", file])
+    run(["mount", "-o", "loop", file, point])
+    try:
+        yield point
+    finally:
+        run(["umount", point])
+
+
+def fill(filler: Path, leave: int) -> None:
+    """Let a file take all space of its file system but `leave` bytes."""
+    with filler.open("wb") as sink:
+        at, piece = 0, _PIECE
+        while piece >= 512:
+            free = shutil.disk_usage(filler.parent).free - leave
+            piece = min(piece, max(0, free // 512 * 512))
+            if piece == 0:
+                break
+            try:
+                os.posix_fallocate(sink.fileno(), at, piece)
+                at += piece
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                piece //= 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """At which boundary the disk becomes full, but for how many bytes."""
+
+    boundary: int
+    leave: int
+
+
+def fills_of(course: Course, count: int, choose: Callable[[Sequence[int], int], list[int]]) -> list[Fill]:
+    """So many fills, spread over the boundaries up to the commit point and what is left free."""
+    last = course.names.index(COMMIT) + 1
+    numbers = list(range(1, last + 1))
+    chosen = sorted(choose(numbers, count)) if count < len(numbers) else numbers
+    return [Fill(boundary=number, leave=_LEFT[at % len(_LEFT)]) for at, number in enumerate(chosen)]
+
+
+def full_rounds(ground: Ground, course: Course, fills: Sequence[Fill], say: Say) -> Tally:
+    """All rounds, one line each; LostError at the first that does not end as it must."""
+    tally = Tally()
+    waiting = list(fills)
+    while waiting:
+        if ground.worn:
+            ground.reset()
+        with ground.writing():
+            while waiting and not ground.worn:
+                _round(ground, course, waiting.pop(0), tally, say)
+    with ground.writing(), ground.scribe_still():
+        if errors := ground.dbcheck():
+            raise LostError(f"dbcheck finds {errors} errors after {tally.kills} full disks")
+    return tally
+
+
+def _round(ground: Ground, course: Course, wanted: Fill, tally: Tally, say: Say) -> None:
+    began, before = time.monotonic(), ground.ledger.count
+    filler, log = ground.store.root / "filler", ground.folder / "galaxy.log"
+    where = f"{course.names[wanted.boundary - 1]} (boundary {wanted.boundary}), {wanted.leave} bytes left"
+    try:
+        ended = forked(lambda: _upgrade_filled(ground, wanted, filler), log=log)
+        said = tail(log) if ended.code else "done"
+        with ground.scribe_still():
+            version = ground.require_serving()
+    except Exception as error:
+        error.add_note(f"the disk was full at {where}")
+        raise
+    finally:
+        filler.unlink(missing_ok=True)
+    _require_words(ended.code, said, where)
+    recover(ground.store)
+    with ground.scribe_still():
+        ground.require_good()
+    tally.kills += 1
+    tally.old, tally.new = (
+        tally.old + (version == ground.old.version),
+        tally.new + (version == ground.new.version),
+    )
+    written = ground.ledger.count - before
+    tally.acknowledged += written
+    say(
+        f"full disk {tally.kills} at {where}: {said.rpartition('/')[2].strip()[:90]}; {version} runs, "
+        f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({time.monotonic() - began:.1f} s)"
+    )
+
+
+def _upgrade_filled(ground: Ground, wanted: Fill, filler: Path) -> None:
+    watch(lambda number, _name: fill(filler, wanted.leave) if number == wanted.boundary else None)
+    try:
+        upgrade(ground.store, ground.settings, UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=False))
+    except (GalaxyError, OSError) as error:
+        notes = " ".join(getattr(error, "__notes__", ()))
+        print(f"error: {error} {notes}", flush=True)
+        raise SystemExit(1) from None
+
+
+def _require_words(code: int, said: str, where: str) -> None:
+    """An upgrade that fails for a full disk says so."""
+    if code and not any(word in said.lower() for word in ("space", "full")):
+        raise LostError(f"the disk was full at {where}, and the upgrade says: {said}")
