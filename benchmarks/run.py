@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import build, debian, outage, overhead, sizes, start, version
+from benchmarks import build, debian, outage, overhead, sizes, snapshot, start, version
 from benchmarks.command import command
 from benchmarks.figure import HEADERS, Figure
 from galaxy.cli.render import print_json, ready_store, table
@@ -38,6 +38,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--outage", metavar="REF", help="switch the image to this one under clients, against a bare restart"
     )
+    parser.add_argument(
+        "--copies", type=int, metavar="N", help="copy a live domain, as it is made and with N users more"
+    )
+    parser.add_argument(
+        "--backend-store", choices=("tdb", "mdb"), default="tdb", help="with --copies (default: %(default)s)"
+    )
     parser.add_argument("--run", type=Path, metavar="DIR", help="a verify run's folder (default: the newest)")
     parser.add_argument("--build", metavar="VERSION", help="time a build with an empty and a full ccache too")
     parser.add_argument(
@@ -59,6 +65,12 @@ def _figures(store: Store, options: argparse.Namespace) -> Iterator[Figure]:
         new, rounds = _image(store, options.outage), max(options.rounds, _SWITCHES)
         with step(f"switching {image.ref} to {new.ref} and restarting it bare, {rounds} times each"):
             yield from outage.measure(store, settings, image, new, rounds)
+    if options.copies is not None:
+        for objects in sorted({0, options.copies}):
+            with step(f"copying a live {image.ref} with {objects} users more"):
+                yield from snapshot.measure(
+                    store, settings, image, objects, options.backend_store, options.rounds
+                )
     if options.build:
         times = build.measure(store, settings, options.build)
         yield from times.figures()
