@@ -107,6 +107,15 @@ def require_joinable(request: JoinRequest, domain: Domain, version: Version) -> 
     _level(domain, version)
 
 
+def is_known(server: Server, request: JoinRequest, domain: Domain) -> bool:
+    """Whether the domain has a DC of `server`'s name; raises what is wrong with the request's logon."""
+    asked = _asked(request, server.config, domain)
+    done = _run(server, "known", asked, _CHECK_SECONDS)
+    if done.returncode != 0 and _last_json(done.stdout).get("kind") != "known":
+        raise _refusal(done, server, asked)
+    return done.returncode != 0
+
+
 def leave(server: Server, request: JoinRequest, domain: Domain) -> None:
     """Have a DC of `server`'s name removed from the domain, by that server's own image; it may be gone already."""
     asked = _asked(request, server.config, domain)

@@ -28,8 +28,8 @@ from galaxy.server import lifecycle
 from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server, load
 from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
-from galaxy.server.create import CreateRequest
-from galaxy.server.join import JoinRequest, join_held, leave, require_joinable
+from galaxy.server.create import CreateRequest, begin
+from galaxy.server.join import JoinRequest, is_known, join_held, leave, require_joinable
 from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
@@ -66,7 +66,7 @@ class RejoinRequest(BaseModel):
 class _Progress(BaseModel):
     """How far a rejoin is, in the server's folder. `partner`: the other DC's full name.
 
-    `left`: the domain has been told to forget the old DC.
+    `leaving`: the domain is being told to forget the old DC, and may have; `left`: it has.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,6 +75,7 @@ class _Progress(BaseModel):
     partner: str
     old_image: str
     running: bool
+    leaving: bool = False
     left: bool = False
     ready_timeout: float
     stop_timeout: float
@@ -130,8 +131,33 @@ def _require_ready(server: Server, request: RejoinRequest) -> str:
     if domain.dc.lower() == server.config.fqdn.lower():
         raise InputError(f"{request.dc} is {server.name} itself", "Give --dc the address of another DC.")
     target = as_image(server, request.image_id)
-    require_joinable(_wanted(server, request), domain, Version.parse(image_of(target).version))
+    wanted = _wanted(server, request)
+    require_joinable(wanted, domain, Version.parse(image_of(target).version))
+    with _visitor(server, request) as visitor:
+        if not is_known(visitor, wanted, domain):
+            raise InputError(
+                f"{domain.dc} does not know {server.name} as a DC", "Give --dc a DC of the same domain."
+            )
     return domain.dc
+
+
+@contextmanager
+def _visitor(server: Server, request: RejoinRequest) -> Iterator[Server]:
+    """A folder with nothing in it but smb.conf, for the older image to ask the other DC from while the server runs."""
+    visitor = _newcomer(server, request)
+    shutil.rmtree(visitor.folder, ignore_errors=True)
+    with journal(server.store, "look", server.name) as entry, entry.temporarily("tree", visitor.folder):
+        begin(entry, visitor)
+        shutil.copy2(server.etc / "smb.conf", visitor.etc / "smb.conf")
+        yield visitor
+
+
+def _newcomer(server: Server, request: RejoinRequest) -> Server:
+    """The DC that will be, in a folder of its own."""
+    config = server.config.model_copy(
+        update={"image_id": request.image_id, "network": _reached_by(server), "created": datetime.now(UTC)}
+    )
+    return Server(store=server.store, config=config, home=server.folder / _HOME)
 
 
 @contextmanager
@@ -181,21 +207,18 @@ def _forward(server: Server, progress: _Progress) -> None:
 def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) -> None:
     """Leave the domain, join it in a folder of its own, and give that its name when it is whole."""
     request = progress.request
-    home = server.folder / _HOME
-    shutil.rmtree(home, ignore_errors=True)
-    config = server.config.model_copy(
-        update={"image_id": request.image_id, "network": _reached_by(server), "created": datetime.now(UTC)}
-    )
-    new = Server(store=server.store, config=config, home=home)
+    new = _newcomer(server, request)
+    shutil.rmtree(new.folder, ignore_errors=True)
     wanted, domain = _wanted(server, request), survey(request.dc, namespace_of(server))
-    _note(server, progress.model_copy(update={"left": True}))
+    _note(server, progress.model_copy(update={"leaving": True}))
     with step(f"taking the old {server.config.hostname} out of {server.config.realm}"):
         delete(server)  # its own container, ended and left behind, has the name
         leave(as_image(server, request.image_id), wanted, domain)
+    _note(server, progress.model_copy(update={"leaving": True, "left": True}))
     join_held(entry, new, wanted, domain, progress.settings)
     _carry_over(server, new)
-    sync_file_system(home)
-    home.rename(joined)
+    sync_file_system(new.folder)
+    new.folder.rename(joined)
     sync_folder(server.folder)
 
 
@@ -307,10 +330,17 @@ def _resume(target: str) -> None:
     if lifecycle.status(server).state == "running":
         lifecycle.kill(server)
     lifecycle.clear(server)
-    if progress.left:
+    if progress.left or (progress.leaving and _has_left(server, progress.request)):
         _finish(server, progress)
     else:
         _go_back(server, progress)
+
+
+def _has_left(server: Server, request: RejoinRequest) -> bool:
+    """Whether the domain has forgotten the old DC, which is stopped; it may have refused to."""
+    with _in_network(server, running=False):
+        domain = survey(request.dc, namespace_of(server))
+        return not is_known(as_image(server, request.image_id), _wanted(server, request), domain)
 
 
 def _go_back(server: Server, progress: _Progress) -> None:

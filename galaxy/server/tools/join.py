@@ -1,4 +1,4 @@
-"""Runs inside a server's sandbox, under its image's own Samba: `check`, `join` or `leave` a domain.
+"""Runs inside a server's sandbox, under its image's own Samba: `check`, `known`, `join` or `leave`.
 
 Argument 1 is what to do; the values, the password among them, come as JSON on standard input. Ends with 0, or with 1
 and a last line of JSON {"kind": ..., "why": ...} on standard output.
@@ -79,6 +79,16 @@ def check(told):
         ]
         if told["site"].lower() not in [name.lower() for name in known]:
             raise RefusedError("site", ", ".join(sorted(known)))
+
+
+def known(told):
+    """Nothing in the domain is a DC of that name: what makes one is its NTDS settings, which go first when it leaves."""
+    samdb = remote(loaded(), told)
+    own = "CN=NTDS SETTINGS,CN=%s," % told["host"].upper()
+    base = samdb.get_config_basedn()
+    for found in samdb.search(base=base, expression="(objectClass=nTDSDSA)", attrs=["dn"]):
+        if str(found.dn).upper().startswith(own):
+            raise RefusedError("known", str(found.dn))
 
 
 def join(told):
@@ -179,7 +189,7 @@ def leave(told):
 def main():
     told = json.load(sys.stdin)
     try:
-        {"check": check, "join": join, "leave": leave}[sys.argv[1]](told)
+        {"check": check, "known": known, "join": join, "leave": leave}[sys.argv[1]](told)
     except RefusedError as error:
         sys.stdout.flush()
         print(json.dumps({"kind": error.kind, "why": error.why}), flush=True)
