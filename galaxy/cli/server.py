@@ -185,7 +185,7 @@ def rm(
         ),
     ] = False,
 ) -> None:
-    """Remove a server with its configuration, its state and its secrets."""
+    """Remove a server with its configuration, its state, its secrets and its snapshots."""
     store = ready_store("Removing a server")
     lifecycle.remove(load_to_remove(store, name, force=force), load_settings(), force=force)
     print(f"{name}: removed")
