@@ -10,7 +10,7 @@ from pathlib import Path
 from galaxy.gate.finish import planned
 from galaxy.gate.results import RESULTS_FILE, read_results
 from galaxy.gate.suite import package_root
-from galaxy.host.errors import InputError
+from galaxy.host.errors import GalaxyError, InputError
 from galaxy.host.files import write_atomic
 from galaxy.host.process import stream
 from galaxy.host.store import Store
@@ -23,6 +23,8 @@ _USAGE_ERROR = 4
 _BEGINS = re.compile(r"\d+ cells? on \d+ workers?\b")
 # What pytest says of its first items, a letter each.
 _DOTS = re.compile(r"[.FkBn]+\s")
+# What pytest says when it has looked at all checks and none was wanted.
+_SELECTED = re.compile(r"(\d+ deselected|no tests ran)\b")
 _PYTEST_INI = "[pytest]\naddopts = --strict-markers -p no:cacheprovider\n"
 Tell = Callable[[str], None]
 
@@ -65,9 +67,9 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
         *(["--shard", launch.shard] if launch.shard else []),
         *(["--resume"] if launch.resume else []),
     ]
-    _run_pytest(store, folder, words, launch.selection, tell, _BEGINS)
+    said = _run_pytest(store, folder, words, launch.selection, tell, _BEGINS)
     if not planned(folder):
-        raise _nothing(folder, launch.selection)
+        raise _nothing(launch.selection, said, _BEGINS)
 
 
 def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
@@ -77,16 +79,16 @@ def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
         *("-p", "no:xdist", "-q", "--no-header", "--no-summary", "--tb=no"),
         *("--target", str(probe.file), "--tier", probe.tier),
     ]
-    _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
+    said = _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
     file = folder / RESULTS_FILE
     if not file.exists() or not read_results(file):
-        raise _nothing(folder, probe.selection)
+        raise _nothing(probe.selection, said, _SELECTED)
 
 
 def _run_pytest(
     store: Store, folder: Path, words: Sequence[str], selection: str, tell: Tell, begins: re.Pattern[str]
-) -> None:
-    """Run pytest on the checks; lines go to `tell` from the first that `begins` matches."""
+) -> Sequence[str]:
+    """Run pytest on the checks; lines go to `tell` from the first that `begins` matches. Returns all lines."""
     _require_expression(selection)
     ini = folder / "pytest.ini"
     write_atomic(ini, _PYTEST_INI)
@@ -117,6 +119,7 @@ def _run_pytest(
         shutil.rmtree(folder / "tmp", ignore_errors=True)
     if code == _USAGE_ERROR:
         raise _refusal(said)
+    return said
 
 
 def _refusal(said: Sequence[str]) -> InputError:
@@ -143,7 +146,9 @@ def _require_expression(selection: str) -> None:
         ) from None
 
 
-def _nothing(folder: Path, selection: str) -> InputError:
-    if selection:
+def _nothing(selection: str, said: Sequence[str], begins: re.Pattern[str]) -> GalaxyError:
+    """Why nothing was run: nothing was selected, or pytest broke before it came to that, which is a defect."""
+    if selection and any(begins.match(line) for line in said):
         return InputError(f"-k {selection!r} selects no check", "Name an area, a check or a checkpoint.")
-    return InputError(f"the run ended before it began; see {folder / LOG_FILE}", "Look at its last lines.")
+    last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
+    return GalaxyError(f"the checks could not be started: {last}", "See: galaxy doctor")
