@@ -16,7 +16,7 @@ from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, verdict_lines
 from galaxy.gate.verdict import remember
 from galaxy.gate.weights import keep_weights
-from galaxy.host.errors import GateError, InputError
+from galaxy.host.errors import GateError, InputError, InterruptedByUser
 from galaxy.host.journal import recover
 from galaxy.host.lock import locked
 from galaxy.host.progress import say
@@ -47,7 +47,7 @@ def run_to_end(
     with locked(store, f"run-{path_digest(folder)}", wait=0):
         try:
             go()
-        except KeyboardInterrupt:
+        except InterruptedByUser:
             if _has_results(folder) and RunInfo.read(folder).images:
                 say(f"interrupted; to go on: galaxy verify --resume {folder}")
             raise

@@ -64,3 +64,42 @@ def test_an_interrupted_run_leaves_nothing(own_store, galaxy, residue, tmp_path,
     run(["timeout", "30", "sh", "-c", f"while ls {own_store.journal} | grep -q .; do sleep 0.1; done"])
     settled()
     assert galaxy(own_store, "recover").stdout == "nothing was left behind\n"
+    if sign != signal.SIGKILL:
+        assert f"to go on: galaxy verify --resume {report}" in log.read_text()
+    if sign != signal.SIGTERM:  # the same as SIGINT from here on
+        _resume(own_store, galaxy, residue, report)
+
+
+def _resume(own_store, galaxy, residue, report):
+    """The interrupted run goes on with what it began with, and ends as if nothing had been."""
+    settled = residue(own_store)
+    done = galaxy(own_store, "verify", "--resume", report)
+    assert done.returncode == 0, done.output
+    items = read_results(report / "results.jsonl")
+    planned = json.loads((report / "plan.json").read_text())
+    assert sorted(item.id for item in items) == sorted(told["id"] for told in planned.values())
+    assert {item.outcome.value for item in items} == {"passed"}
+    again = galaxy(own_store, "verify", "--resume", report)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert f"the run in {report} has ended" in again.stderr
+    settled()
+
+
+def test_shards_make_one_run(own_store, image, galaxy, tmp_path):
+    """A single cell is one shard of one; the joined run says what the shard alone did."""
+    part, whole = tmp_path / "part", tmp_path / "whole"
+    asked = ("verify", "--matrix", "all", "--shard", "1/1", "-k", "started and not stopped and dns.soa")
+    done = galaxy(own_store, *asked, "--report", part)
+    assert done.returncode == 0, done.output
+    assert "only the shard 1/1 of the matrix was run" in done.stdout
+    joined = galaxy(own_store, "report", "--merge", part, "--report", whole)
+    assert joined.returncode == 0, joined.output
+    assert "only the shard" not in joined.stdout
+    assert read_results(whole / "results.jsonl") == read_results(part / "results.jsonl")
+    shown = galaxy(own_store, "report", whole)
+    assert f"lifecycle[{image.ref}]" in (whole / "run.json").read_text()
+    assert (shown.returncode, shown.stdout) == (0, joined.stdout)
+    refused = galaxy(own_store, "report", "--merge", whole, "--report", tmp_path / "third")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"the run in {whole} is no shard" in refused.stderr
+    assert not (tmp_path / "third").exists()
