@@ -126,7 +126,7 @@ def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
 def discard(server: Server, unwanted: Snapshot) -> None:
     """Remove a snapshot."""
     away = unwanted.path.with_name(f".{unwanted.id}.removing")
-    with journal(server.store, "prune", server.name) as entry:
+    with journal(server.store, "prune", server.name, freeing=True) as entry:
         entry.on_failure("tree", away)
         unwanted.path.rename(away)
         shutil.rmtree(away)

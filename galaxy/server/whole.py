@@ -1,6 +1,8 @@
 """What a server must have to be started: its data, which only a copy can bring back, and room to write."""
 
-from galaxy.host.errors import ServerError
+import os
+
+from galaxy.host.errors import HostError, ServerError
 from galaxy.host.files import require_space
 from galaxy.server.config import Server
 
@@ -9,7 +11,7 @@ _SPACE = 4_000_000
 
 
 def require_whole(server: Server) -> None:
-    """ServerError when something of the configuration or the state is gone, HostError when the disk is full.
+    """ServerError when something of the configuration or the state is gone, HostError for a full or read-only disk.
 
     A lost cache or log is made anew.
     """
@@ -18,6 +20,12 @@ def require_whole(server: Server) -> None:
             raise ServerError(
                 f"{server.name} cannot be started: {path} is missing",
                 f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
+            )
+    for folder in (server.folder, server.state):
+        if not os.access(folder, os.W_OK):  # root may write everywhere but on a read-only file system
+            raise HostError(
+                f"{server.name} cannot be started: {folder} is on a read-only file system",
+                "See what made it so (dmesg), then mount it for writing again.",
             )
     require_space(server.folder, _SPACE, f"starting {server.name}")
     for folder in (server.cache, server.log):

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from galaxy.host.errors import GalaxyError
 from galaxy.host.progress import say, step
 from galaxy.server.config import Server
 from galaxy.upgrade.tier import TierResult, password_is_good, run_tier
@@ -33,5 +34,10 @@ def look_after(server: Server) -> Aftermath:
         say(f"{server.name}: the smoke tier was not run: {why}")
         return Aftermath(checks=None, why=why)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    with step(f"checking {server.name} with clients at work"):
-        return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))
+    try:
+        with step(f"checking {server.name} with clients at work"):
+            return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))
+    except (GalaxyError, OSError) as error:
+        # What was committed stays so: that nobody could look at it, on a full disk say, does not undo it.
+        say(f"{server.name}: the smoke tier could not be run: {error}")
+        return Aftermath(checks=None, why=str(error))

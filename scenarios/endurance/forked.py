@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,10 @@ class Ended:
 def forked(work: Callable[[], None], *, log: Path, kill_after: float = _DEADLINE) -> Ended:
     """Do `work` in a forked process, which gets SIGKILL after some seconds unless it has ended before."""
     began = time.monotonic()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Threads of clients that have ended their work may linger; the child waits for none of them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         _work(work, log)
     handle = os.pidfd_open(pid)

@@ -5,8 +5,6 @@ or all but some bytes, so that what comes next meets ENOSPC at once or a little 
 after the server has been looked at.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
-from galaxy.host.files import FULL
 from galaxy.host.journal import recover
 from galaxy.host.process import run
 from galaxy.upgrade.plan import UpgradeRequest
@@ -23,11 +20,11 @@ from scenarios.endurance.forked import forked
 from scenarios.endurance.ground import NAME, Ground, LostError
 from scenarios.endurance.kills import Course, Say, Tally, tail
 from scenarios.endurance.points import COMMIT, watch
+from scenarios.smalldisk import fill
 
 # Room for the server, the copies that preflight asks for, and what the scribe writes meanwhile.
 _DISK = 900_000_000
 _LEFT = (0, 0, 0, 4096, 65536, 1_000_000, 5_000_000, 20_000_000)
-_PIECE = 64 * 1024 * 1024
 
 
 @contextmanager
@@ -43,24 +40,6 @@ def small_disk(folder: Path) -> Iterator[Path]:
         yield point
     finally:
         run(["umount", point])
-
-
-def fill(filler: Path, leave: int) -> None:
-    """Let a file take all space of its file system but `leave` bytes."""
-    with filler.open("wb") as sink:
-        at, piece = 0, _PIECE
-        while piece >= 512:
-            free = shutil.disk_usage(filler.parent).free - leave
-            piece = min(piece, max(0, free // 512 * 512))
-            if piece == 0:
-                break
-            try:
-                os.posix_fallocate(sink.fileno(), at, piece)
-                at += piece
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                piece //= 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +106,7 @@ def _round(ground: Ground, course: Course, wanted: Fill, tally: Tally, say: Say)
 
 
 def _upgrade_filled(ground: Ground, wanted: Fill, filler: Path) -> None:
-    watch(lambda number, _name: fill(filler, wanted.leave) if number == wanted.boundary else None)
+    watch(lambda number, _name: fill(filler, leave=wanted.leave) if number == wanted.boundary else None)
     try:
         upgrade(ground.store, ground.settings, UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=False))
     except (GalaxyError, OSError) as error:
