@@ -9,6 +9,7 @@ the server's folder, mode 0600, until it is done.
 """
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -201,7 +202,21 @@ def _forward(server: Server, progress: _Progress) -> None:
         exchange(server.folder, joined, server.folder / _ASIDE)
         moved = with_image(server, progress.request.image_id)
         lifecycle.start_held(moved, progress.settings, in_network=True)
-        smoke(moved)
+        _require_good(moved, progress.settings.ready_timeout)
+
+
+def _require_good(server: Server, seconds: float) -> None:
+    """Ask until it does well: a DC that has just joined may still be busy with itself, and there is no way back."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            smoke(server)
+        except ServerError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1.0)
+        else:
+            return
 
 
 def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) -> None:

@@ -30,7 +30,7 @@ def _drs(server: Server, *words: str) -> None:
 
 
 def link(server: Server, partner: str) -> None:
-    """Have both sides replicate with each other now: by themselves they begin within ten minutes.
+    """Have a partner read from a DC that has joined, which reads from it already: by itself it begins in ten minutes.
 
     Samba's KCC runs every five minutes, and what it has linked replicates at the next run (kccsrv:periodic_interval,
     dreplsrv:periodic_interval). The partner has to know our new names first, which takes a moment.
@@ -42,7 +42,6 @@ def link(server: Server, partner: str) -> None:
                 _drs(server, "kcc", host)
             for context in _contexts(server):
                 _drs(server, "replicate", partner, server.config.fqdn, context)
-                _drs(server, "replicate", server.config.fqdn, partner, context)
         except GalaxyError as error:
             if time.monotonic() > deadline:
                 say(
