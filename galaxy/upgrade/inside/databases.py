@@ -13,6 +13,7 @@ from values import PRESENCE, SECRET, dns_record, kvno, plain, sid
 
 PRIVATE = "/var/lib/samba/private"
 # Deleted and recycled objects too, links by GUID, and the versions that Samba keeps of every attribute.
+PAGE = 500
 CONTROLS = ["show_deleted:1", "show_recycled:1", "extended_dn:1:1"]
 ATTRIBUTES = [
     "*", "nTSecurityDescriptor", "replPropertyMetaData", "unicodePwd", "dBCSPwd", "ntPwdHistory", "lmPwdHistory",
@@ -47,18 +48,30 @@ def confidential(samdb):
 def dump_directory(sink, samdb):
     """Every object of every partition; an object is known by its GUID, so that a rename is seen as one."""
     sink.confidential = SECRET | confidential(samdb)
-    for base in sorted(
-        str(dn) for dn in samdb.search("", ldb.SCOPE_BASE, attrs=["namingContexts"])[0]["namingContexts"]
-    ):
-        for message in samdb.search_iterator(
-            base=base,
-            scope=ldb.SCOPE_SUBTREE,
-            expression="(objectClass=*)",
+    root = samdb.search("", ldb.SCOPE_BASE, attrs=["namingContexts"])[0]
+    for base in sorted(str(dn) for dn in root["namingContexts"]):
+        for message in pages(samdb, base):
+            dump_object(sink, message)
+
+
+def pages(samdb, base):
+    """The objects of a partition, PAGE at a time: an unpaged search holds them all, 50 kB each."""
+    cookie = ""
+    while True:
+        found = samdb.search(
+            base,
+            ldb.SCOPE_SUBTREE,
+            "(objectClass=*)",
             attrs=ATTRIBUTES,
-            controls=CONTROLS,
-        ):
-            if isinstance(message, ldb.Message):
-                dump_object(sink, message)
+            controls=[*CONTROLS, "paged_results:1:%d%s" % (PAGE, cookie and ":" + cookie)],
+        )
+        yield from found
+        # ldb writes it "paged_results:critical:cookie", on the last page without a cookie. An answer without the control
+        # would leave open whether there is more.
+        (control,) = [str(one) for one in found.controls if str(one).startswith("paged_results:")]
+        cookie = "".join(control.split(":", 2)[2:])
+        if not cookie:
+            return
 
 
 def dump_object(sink, message):
