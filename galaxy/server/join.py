@@ -134,6 +134,9 @@ def _checked(domain: Domain, request: JoinRequest) -> Domain:
             f"{request.dc} is a DC of {domain.realm}, not of {realm}",
             f"Give --realm {domain.realm}, or --dc the address of a DC of {realm}.",
         )
+    if domain.dc == f"{request.server.hostname or request.server.name}.{realm.lower()}":
+        # Asked later, it would look for that name at its own address.
+        raise _taken(realm, domain.dc.partition(".")[0].upper(), f"{domain.dc} at {request.dc}")
     if abs(domain.skew) > _MOST_SKEW:
         ahead = "behind" if domain.skew > 0 else "ahead of"
         raise HostError(
@@ -227,11 +230,7 @@ def _refusal(done: Completed, server: Server, asked: _Asked) -> GalaxyError:
                 f"{asked.dc} cannot be talked to: {why}", "See that its LDAP, Kerberos and DNS answer."
             )
         case "taken":
-            return InputError(
-                f"{realm} has a {host} already: {why}",
-                "Give another name with --hostname. If it was a DC that is gone, remove it on one that runs: "
-                f"samba-tool domain demote --remove-other-dead-server={host}",
-            )
+            return _taken(realm, host, why)
         case "site":
             return InputError(
                 f"{realm} has no site {asked.site}; it has {why}", "Give one of those with --site."
@@ -242,6 +241,14 @@ def _refusal(done: Completed, server: Server, asked: _Asked) -> GalaxyError:
             )
         case _:
             return _join_failed(server, asked, why_failed(done))
+
+
+def _taken(realm: str, host: str, where: str) -> InputError:
+    return InputError(
+        f"{realm} has a {host} already: {where}",
+        "Give another name with --hostname. If it was a DC that is gone, remove it on one that runs: "
+        f"samba-tool domain demote --remove-other-dead-server={host}",
+    )
 
 
 def _join_failed(server: Server, asked: _Asked, why: str) -> GalaxyError:

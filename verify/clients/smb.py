@@ -83,7 +83,10 @@ def _part(connection: Connection) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Who logs on and how; `user` is a plain account name of the target's domain."""
+    """Who logs on and how; `user` is a plain account name of the target's domain.
+
+    Kerberos without a password takes the tickets of the credential cache.
+    """
 
     user: str
     password: str
@@ -113,7 +116,7 @@ def log_on(
     session = Session(
         connection,
         username=f"{who.user}@{target.realm}" if kerberos else f"{target.domain}\\{who.user}",
-        password=who.password,
+        password=who.password or None,
         require_encryption=encrypt,
         hostname_override=target.fqdn,
         auth_protocol=who.protocol,

@@ -136,30 +136,51 @@ def copy_sysvol(told):
         samdb = SamDB(url=lp.samdb_url(), session_info=system_session(), lp=lp)
         sid = security.dom_sid(samdb.get_domain_sid())
         theirs = ntacls.SMBHelper(libsmb.Conn(told["dc"], "sysvol", lp=s3_lp, creds=creds), sid)
-        copy_folder(theirs, ntacls.NtaclsHelper("sysvol", lp.configfile, sid), "", SYSVOL)
+        copy_folder(theirs, setter(lp, s3_lp, samdb, sid), "", SYSVOL)
     except Exception as error:
         raise RefusedError("sysvol", "%s: %s" % (type(error).__name__, error)) from None
 
 
-def copy_folder(theirs, ours, source, target):
+def setter(lp, s3_lp, samdb, sid):
+    """A function that sets an NTACL; as setsysvolacl of samba.provision does it.
+
+    An owner such as Domain Admins may have no user's id on this DC: then Administrator's is taken for the files, and
+    the NTACL keeps the owner.
+    """
+    from samba import ntacls
+    from samba.auth_util import system_session_unix
+    from samba.samba3 import passdb
+
+    s3_lp.set("passdb backend", "samba_dsdb:%s" % samdb.url)
+    passdb.reload_static_pdb()
+    known = {
+        "passdb": passdb.PDB(s3_lp.get("passdb backend")),
+        "skip_invalid_chown": True,
+        "use_ntvfs": False,
+    }
+    session = system_session_unix()
+    return lambda path, sddl: ntacls.setntacl(lp, path, sddl, sid, session, service="sysvol", **known)
+
+
+def copy_folder(theirs, set_acl, source, target):
     """A folder with all below it; made by smbd's own functions, as a client's would be."""
     from samba.auth_util import system_session_unix
     from samba.samba3 import smbd
 
     session = system_session_unix()
-    ours.setntacl(target, theirs.get_acl(source, as_sddl=True), session)
     for entry in theirs.list(source):
         there, here = theirs.join(source, entry["name"]), os.path.join(target, entry["name"])
         if theirs.is_dir(entry["attrib"]):
             if not os.path.isdir(here):
                 smbd.mkdir(here, session, "sysvol")
-            copy_folder(theirs, ours, there, here)
+            copy_folder(theirs, set_acl, there, here)
         else:
             if not os.path.isfile(here):
                 smbd.create_file(here, session, "sysvol")
             with open(here, "wb") as sink:
                 sink.write(theirs.loadfile(there))
-            ours.setntacl(here, theirs.get_acl(there, as_sddl=True), session)
+            set_acl(here, theirs.get_acl(there, as_sddl=True))
+    set_acl(target, theirs.get_acl(source, as_sddl=True))
 
 
 def leave(told):

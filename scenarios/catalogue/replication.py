@@ -1,0 +1,151 @@
+"""Two DCs of one domain, of two versions: one is made, the other joins; whatever is done at one holds at both.
+
+From the first one's death on, the second has the domain to itself.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from galaxy.server.lifecycle import kill, start, status
+from scenarios import conflicts, masters, replicated
+from scenarios.engine import Scenario, Step
+from scenarios.partners import Partner, linked, partners, settle
+from scenarios.world import World
+
+Figures = Mapping[str, float]
+
+
+def _create(world: World) -> Figures:
+    world.create("dc1", world.images[0])
+    return {"ready_s": start(world.dc, world.settings).all}
+
+
+def _join(world: World) -> Figures:
+    world.join("dc2", world.images[1])
+    assert status(world.server("dc2")).state == "stopped"
+    return {}
+
+
+def _start_joined(world: World) -> Figures:
+    """The new DC starts, finds its partner, and a change at either reaches the other by itself."""
+    ready = start(world.server("dc2"), world.settings)
+    with partners(world, "dc1", "dc2") as (a, b):
+        linked((a, b), masters.contexts(a))
+        return {"ready_s": ready.all, **replicated.told(a, b)}
+
+
+def _between(act: Callable[[Partner, Partner], Figures | None]) -> Callable[[World], Figures]:
+    """A step that is done with clients of both DCs."""
+
+    def step(world: World) -> Figures:
+        with partners(world, "dc1", "dc2") as (a, b):
+            return act(a, b) or {}
+
+    return step
+
+
+def _objects(a: Partner, b: Partner) -> None:
+    replicated.objects(a, b)
+    replicated.passwords(a, b)
+    replicated.names(a, b)
+
+
+def _roles(a: Partner, b: Partner) -> Figures:
+    """All roles go to the second DC, which then gives the first a new pool of RIDs, and back."""
+    masters.pools((a, b))
+    there = masters.transfer(a, b)
+    pool = masters.new_pool(a)
+    return {"there_s": there, "new_pool_s": pool, "back_s": masters.transfer(b, a)}
+
+
+def _compare(a: Partner, b: Partner) -> Figures:
+    """The whole directory, attribute by attribute, by Samba's own tool; and neither has an error of its own."""
+    settle((a, b), masters.contexts(a), rounds=1)
+    urls = [f"ldap://{host.target.fqdn}" for host in (a, b)]
+    said = a.tool("ldapcmp", *urls, "domain", "configuration", "dnsdomain", "dnsforest").output
+    assert said.count("SUCCESS") == 4, f"the DCs differ: {said}"
+    for host in (a, b):
+        _require_sound(host)
+    return {"objects": sum(int(number) for number in re.findall(r"Objects to be compared: (\d+)", said))}
+
+
+def _third(world: World) -> Figures:
+    """A third DC joins through the second; the three agree."""
+    world.join("dc3", world.images[1], through="dc2")
+    ready = start(world.server("dc3"), world.settings)
+    with partners(world, "dc1", "dc2", "dc3") as hosts:
+        _, b, c = hosts
+        linked((b, c), masters.contexts(b))
+        replicated.objects(b, c)
+        masters.pools(hosts)
+    return {"ready_s": ready.all}
+
+
+def _lose_first(world: World) -> Figures:
+    """The DC with all roles dies; the other takes them and goes on."""
+    kill(world.dc)
+    with partners(world, "dc2") as (b,):
+        masters.seize(b)
+        b.tool("domain", "demote", "--remove-other-dead-server=DC1")
+        _, name, word = b.new_user()
+        b.kerberos.kinit(f"{name}@{b.target.realm}", word)
+        gone = b.admin.search(b.target.base_dn, "(sAMAccountName=DC1$)", ["cn"])
+        assert not gone, f"the dead DC is still in the domain: {gone}"
+    return {}
+
+
+def _require_sound(host: Partner) -> None:
+    said = host.tool("dbcheck", "--cross-ncs").output
+    assert re.search(r"Checked \d+ objects \(0 errors\)", said), f"dbcheck on {host.hostname}: {said}"
+
+
+REPLICATION = Scenario(
+    name="replication",
+    weight=150,
+    roles=("first", "second"),
+    servers=3,
+    admits=lambda versions: versions[0] != versions[1],
+    protects="Two DCs of different versions that drift apart, or do not take each other's tickets.",
+    steps=(
+        Step(name="create", act=_create, why="The first DC makes the domain."),
+        Step(name="join", act=_join, why="The second, of the other version, joins it and is stopped yet."),
+        Step(
+            name="start-joined",
+            act=_start_joined,
+            checkpoint="joined",
+            host="dc2",
+            why="It starts; a change at either DC reaches the other by itself.",
+        ),
+        Step(
+            name="objects",
+            act=_between(_objects),
+            why="Users, groups, members, passwords, DNS records and deletions, made at one DC, hold at the other.",
+        ),
+        Step(
+            name="tickets",
+            act=_between(replicated.tickets),
+            why="A TGT of one DC gets service tickets at the other, and both take them, for LDAP and SMB.",
+        ),
+        Step(
+            name="conflicts",
+            act=_between(conflicts.conflicts),
+            why="Renames, moves, equal names and links are changed on both sides apart; then both have the same.",
+        ),
+        Step(
+            name="roles",
+            act=_between(_roles),
+            why="All seven FSMO roles move to the second DC and back; each DC gives RIDs of pools of its own.",
+        ),
+        Step(name="third", act=_third, why="A third DC joins through the second."),
+        Step(
+            name="compare",
+            act=_between(_compare),
+            why="Samba's own comparison of both directories finds nothing, nor does dbcheck.",
+        ),
+        Step(
+            name="lose-first",
+            act=_lose_first,
+            why="The first DC dies; the second seizes its roles, forgets it and goes on.",
+        ),
+    ),
+)
