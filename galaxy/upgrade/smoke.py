@@ -14,7 +14,7 @@ from galaxy.server.config import Server
 from galaxy.server.execute import exec_
 
 # Far beyond what a busy host needs (0.4 s at a load of 5), short of what users would wait for.
-_SECONDS = 15.0
+_SECONDS = 30.0
 
 
 def smoke(server: Server) -> Mapping[str, float]:
