@@ -68,8 +68,11 @@ def on_small_disk(world: World) -> Iterator[SmallDisk]:
             _move(below, folder)
             try:
                 yield disk
-            finally:
+            except BaseException:
                 _end(world)
+                shutil.copytree(folder / "log", below / "log", symlinks=True, dirs_exist_ok=True)  # for people
+                raise
+            _end(world)
             _move(folder, below)
 
 

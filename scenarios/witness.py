@@ -23,11 +23,12 @@ _WRITES = 25
 _WRITES_DEADLINE = 30.0
 
 
-def write_account(world: World) -> None:
-    """Make a user with a password, and remember both."""
+def write_account(world: World, *, ballast: int = 0) -> None:
+    """Make a user with a password, and remember both; `ballast` bytes of it take room (at most 102400)."""
     target = world.target()
     name, password = f"kept{secrets.token_hex(3)}", f"Aa1-{secrets.token_urlsafe(12)}"
     dn = f"CN={name},CN=Users,{target.base_dn}"
+    photo = {"thumbnailPhoto": secrets.token_bytes(ballast)} if ballast else {}
     with _session(target) as session:
         session.add(
             dn,
@@ -36,6 +37,7 @@ def write_account(world: World) -> None:
                 "sAMAccountName": name,
                 "unicodePwd": f'"{password}"'.encode("utf-16-le"),
                 "userAccountControl": _USER,
+                **photo,
             },
         )
     world.written[dn] = password
