@@ -1,10 +1,12 @@
 """Every scenario by its name."""
 
+from scenarios.catalogue.disaster import DISASTER
 from scenarios.catalogue.lifecycle import LIFECYCLE
 from scenarios.catalogue.rollback import REJOIN, ROLLBACK
 from scenarios.catalogue.upgrade import CHAIN, CONTENT, FAILED, UPGRADE
 from scenarios.engine import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (LIFECYCLE, UPGRADE, CHAIN, CONTENT, FAILED, ROLLBACK, REJOIN)
+    scenario.name: scenario
+    for scenario in (LIFECYCLE, UPGRADE, CHAIN, CONTENT, FAILED, ROLLBACK, REJOIN, DISASTER)
 }
