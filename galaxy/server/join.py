@@ -185,10 +185,12 @@ def _join(entry: Entry, server: Server, asked: _Asked, settings: Settings) -> No
     }
     write_atomic(note, json.dumps(body), 0o600)
     entry.on_failure("join", note)
-    with step(f"joining {server.config.realm}"):
-        done = _run(server, "join", asked, settings.join_timeout)
-    (server.log / "join.log").write_text(done.output.replace(asked.password, "(password)"), encoding="utf-8")
-    _require(done, server, asked)
+    for verb, title in (("join", f"joining {server.config.realm}"), ("sysvol", "copying SYSVOL")):
+        with step(title):
+            done = _run(server, verb, asked, settings.join_timeout)
+        with (server.log / "join.log").open("a", encoding="utf-8") as log:
+            log.write(done.output.replace(asked.password, "(password)"))
+        _require(done, server, asked)
 
 
 def _finish(server: Server, request: JoinRequest) -> None:

@@ -92,12 +92,6 @@ def known(told):
 
 
 def join(told):
-    """Samba's own join, then the files of SYSVOL, which Samba does not replicate."""
-    samba_tool(told)
-    copy_sysvol(told)
-
-
-def samba_tool(told):
     """`samba-tool domain join`, with the password in this process's memory alone."""
     from samba.netcmd import main
 
@@ -121,7 +115,7 @@ def samba_tool(told):
 
 
 def copy_sysvol(told):
-    """The other DC's sysvol with its NTACLs; they are stored anew, so that they hold for this DC's own ids."""
+    """The other DC's sysvol. What is no group policy keeps its NTACL; those have theirs by the directory, as ever."""
     from samba import ntacls
     from samba.dcerpc import security
     from samba.samba3 import libsmb_samba_internal as libsmb
@@ -130,57 +124,92 @@ def copy_sysvol(told):
     lp = loaded()
     s3_lp = s3param.get_context()
     s3_lp.load(lp.configfile)
+    samdb = SamDB(url=lp.samdb_url(), session_info=system_session(), lp=lp)
+    sid = security.dom_sid(samdb.get_domain_sid())
+    accounts = opened_accounts(s3_lp, samdb, sid)
     creds = credentials(lp, told)
     creds.set_smb_signing(SMB_SIGNING_REQUIRED)
     try:
-        samdb = SamDB(url=lp.samdb_url(), session_info=system_session(), lp=lp)
-        sid = security.dom_sid(samdb.get_domain_sid())
         theirs = ntacls.SMBHelper(libsmb.Conn(told["dc"], "sysvol", lp=s3_lp, creds=creds), sid)
-        copy_folder(theirs, setter(lp, s3_lp, samdb, sid), "", SYSVOL)
+        copy_folder(theirs, told["realm"] + "\\Policies", setter(lp, sid, accounts), "", SYSVOL)
+        protect_policies(lp, samdb, sid, accounts, os.path.join(SYSVOL, told["realm"], "Policies"))
     except Exception as error:
         raise RefusedError("sysvol", "%s: %s" % (type(error).__name__, error)) from None
 
 
-def setter(lp, s3_lp, samdb, sid):
-    """A function that sets an NTACL; as setsysvolacl of samba.provision does it.
-
-    An owner such as Domain Admins may have no user's id on this DC: then Administrator's is taken for the files, and
-    the NTACL keeps the owner.
-    """
-    from samba import ntacls
-    from samba.auth_util import system_session_unix
+def opened_accounts(s3_lp, samdb, sid):
+    """The accounts as smbd knows them; opened before smbd's functions are asked for anything, as setsysvolacl does."""
     from samba.samba3 import passdb
 
     s3_lp.set("passdb backend", "samba_dsdb:%s" % samdb.url)
     passdb.reload_static_pdb()
-    known = {
-        "passdb": passdb.PDB(s3_lp.get("passdb backend")),
-        "skip_invalid_chown": True,
-        "use_ntvfs": False,
-    }
+    accounts = passdb.PDB(s3_lp.get("passdb backend"))
+    if passdb.get_global_sam_sid() != sid:
+        raise RefusedError("sysvol", "this DC takes %s for the domain's SID" % passdb.get_global_sam_sid())
+    return accounts
+
+
+def setter(lp, sid, accounts):
+    """A function that sets an NTACL so that it holds for this DC's own ids.
+
+    An owner such as Domain Admins may have no user's id here: then Administrator's is taken for the files, and the
+    NTACL keeps the owner.
+    """
+    from samba import ntacls
+    from samba.auth_util import system_session_unix
+
+    known = {"passdb": accounts, "skip_invalid_chown": True, "use_ntvfs": False, "service": "sysvol"}
     session = system_session_unix()
-    return lambda path, sddl: ntacls.setntacl(lp, path, sddl, sid, session, service="sysvol", **known)
+    return lambda path, sddl: ntacls.setntacl(lp, path, sddl, sid, session, **known)
 
 
-def copy_folder(theirs, set_acl, source, target):
+def copy_folder(theirs, policies, set_acl, source, target):
     """A folder with all below it; made by smbd's own functions, as a client's would be."""
     from samba.auth_util import system_session_unix
     from samba.samba3 import smbd
 
     session = system_session_unix()
+    ours = source.lower() != policies.lower() and not source.lower().startswith(policies.lower() + "\\")
     for entry in theirs.list(source):
         there, here = theirs.join(source, entry["name"]), os.path.join(target, entry["name"])
         if theirs.is_dir(entry["attrib"]):
             if not os.path.isdir(here):
                 smbd.mkdir(here, session, "sysvol")
-            copy_folder(theirs, set_acl, there, here)
-        else:
-            if not os.path.isfile(here):
-                smbd.create_file(here, session, "sysvol")
-            with open(here, "wb") as sink:
-                sink.write(theirs.loadfile(there))
+            copy_folder(theirs, policies, set_acl, there, here)
+            continue
+        if not os.path.isfile(here):
+            smbd.create_file(here, session, "sysvol")
+        with open(here, "wb") as sink:
+            sink.write(theirs.loadfile(there))
+        if ours:
             set_acl(here, theirs.get_acl(there, as_sddl=True))
-    set_acl(target, theirs.get_acl(source, as_sddl=True))
+    if ours:
+        set_acl(target, theirs.get_acl(source, as_sddl=True))
+
+
+def protect_policies(lp, samdb, sid, accounts, folder):
+    """Each policy's NTACL from its object, as set_gpos_acl of samba.provision and `ntacl sysvolreset` do it.
+
+    Not from the other DC: 4.24 leaves out what older versions put there, and refuses to set it (a policy's right to
+    be applied is of no use on a file). A policy without files is passed over: it is no worse here than there.
+    """
+    from samba import provision
+    from samba.dcerpc import security
+    from samba.ndr import ndr_unpack
+    from samba.ntacls import dsacl2fsacl
+
+    if not os.path.isdir(folder):
+        return
+    setter(lp, sid, accounts)(folder, provision.POLICIES_ACL)
+    base = "CN=Policies,CN=System,%s" % samdb.get_default_basedn()
+    wanted = "(objectClass=groupPolicyContainer)"
+    for policy in samdb.search(base=base, expression=wanted, attrs=["cn", "nTSecurityDescriptor"]):
+        place = os.path.join(folder, str(policy["cn"]))
+        if os.path.isdir(place):
+            sddl = ndr_unpack(security.descriptor, policy["nTSecurityDescriptor"][0]).as_sddl()
+            provision.set_dir_acl(
+                place, dsacl2fsacl(sddl, sid), lp, str(sid), use_ntvfs=False, passdb=accounts
+            )
 
 
 def leave(told):
@@ -210,7 +239,9 @@ def leave(told):
 def main():
     told = json.load(sys.stdin)
     try:
-        {"check": check, "known": known, "join": join, "leave": leave}[sys.argv[1]](told)
+        {"check": check, "known": known, "join": join, "sysvol": copy_sysvol, "leave": leave}[sys.argv[1]](
+            told
+        )
     except RefusedError as error:
         sys.stdout.flush()
         print(json.dumps({"kind": error.kind, "why": error.why}), flush=True)

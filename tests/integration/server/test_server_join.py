@@ -1,5 +1,6 @@
 """Joining a domain: what is refused and leaves nothing, what a joined DC has, and what a killed join leaves."""
 
+import os
 import time
 
 import pytest
@@ -96,6 +97,10 @@ def test_a_joined_server_is_a_dc_of_the_domain_and_holds_its_sysvol(machine, wor
     assert not (folder / "secrets" / "joining.json").exists(), "the credentials of the join are still there"
     assert words["--admin-password-file"].read_text() not in (folder / "log" / "join.log").read_text()
     assert (folder / "state/sysvol" / REALM.lower() / "scripts/logon.cmd").read_text() == "echo hello\n"
+    [policy, *_] = (folder / "state/sysvol" / REALM.lower() / "Policies").iterdir()
+    assert "system.posix_acl_access" in os.listxattr(policy), (
+        "NTACLs were set without what the host's own checks see"
+    )
     assert machine.galaxy("start", "dc2").code == 0
     for tool in (("ntacl", "sysvolcheck"), ("drs", "showrepl", "-P"), ("dbcheck", "--cross-ncs")):
         done = machine.galaxy("exec", "dc2", "--", "samba-tool", *tool)
