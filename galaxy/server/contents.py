@@ -12,6 +12,9 @@ from pathlib import Path
 _FICLONE = 0x40049409
 _NO_CLONE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS}
 _CHUNK = 1 << 20
+# What is copied at once of a large file before it is written out. Databases sync at each commit, and on most file
+# systems that waits for whatever else has been written: too much at a time, and clients notice the copy.
+_STEP = 1 << 24
 
 
 def shares_blocks(folder: Path) -> bool:
@@ -91,10 +94,12 @@ def _copy_data(source: int, target: int, size: int) -> None:
     for start, end in _extents(source, size):
         at = start
         while at < end:
-            copied = _copy_range(source, target, at, end - at)
+            copied = _copy_range(source, target, at, min(end - at, _STEP))
             if copied == 0:
                 break  # it has become shorter meanwhile
             at += copied
+            if size > _STEP:
+                os.fdatasync(target)
 
 
 def _copy_range(source: int, target: int, at: int, count: int) -> int:
