@@ -28,14 +28,16 @@ def _anything(_versions: tuple[Version, ...]) -> bool:
 class Step:
     """One thing that is done to the servers; `act` returns what it measured.
 
-    All checks run after it if it reaches a `checkpoint`; they look at the server called `host`. `why` says in a
-    sentence what is done and what for.
+    All checks run after it if it reaches a `checkpoint`; they look at the server called `host`, which then runs the
+    cell's image of that number (-1: the last), and count for that image. `why` says in a sentence what is done and
+    what for.
     """
 
     name: str
     act: Act
     checkpoint: str = ""
     host: str = "dc1"
+    image: int = -1
     why: str = ""
 
 
@@ -87,6 +89,11 @@ class Cell:
         """What is done, in order."""
         return self.scenario.steps_for(len(self.refs))
 
+    @property
+    def checked(self) -> dict[str, str]:
+        """The ref of the image that the checked server runs, by checkpoint."""
+        return {step.checkpoint: self.refs[step.image] for step in self.steps if step.checkpoint}
+
     def step_place(self, index: int) -> Place:
         """Where a step stands: before the checkpoint that it leads to ('end' after the last)."""
         later = (step.checkpoint for step in self.steps[index:] if step.checkpoint)
@@ -130,7 +137,8 @@ class Walker:
     def target(self, cell: Cell, place: Place) -> Target:
         """The server to check at a place; Blocked when the cell is not there."""
         index = place.order // 2
-        return self._at(cell, index + 1).target(cell.steps[index].host)
+        world = self._at(cell, index + 1)
+        return world.target(cell.steps[index].host, cell.checked[place.checkpoint])
 
     def note_failure(self) -> None:
         """A check failed: keep the logs of what it looked at."""

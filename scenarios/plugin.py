@@ -96,6 +96,7 @@ def _plan(config: pytest.Config) -> RunInfo:
         selection=config.option.keyword,
         images=tuple(ImageUnderTest(ref=image.ref, id=image.id) for image in images if image.ref in used),
         cells={cell.name: cell.refs for cell in mine},
+        checked={cell.name: cell.checked for cell in mine},
         shard=shard,
     )
 

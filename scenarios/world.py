@@ -88,9 +88,11 @@ class World:
         """The cell's image that a server runs now."""
         return next(image for image in self.images if image.id == server.config.image_id)
 
-    def target(self, hostname: str = "dc1") -> Target:
-        """A server, as the checks take it."""
+    def target(self, hostname: str = "dc1", ref: str = "") -> Target:
+        """A server, as the checks take it; AssertionError when it does not run the image `ref`, if one is given."""
         server = self.server(hostname)
+        runs = self.image_of(server).ref
+        assert ref in {"", runs}, f"{hostname} runs {runs}, and checks would count for {ref}"
         return Target(
             address=server.config.address,
             fqdn=server.config.fqdn,

@@ -11,7 +11,7 @@ from galaxy.gate.finish import finish
 from galaxy.gate.policy import Policy
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
 from galaxy.gate.resume import finished_items
-from galaxy.gate.run import RUN_FILE, RunInfo, refs_of
+from galaxy.gate.run import RUN_FILE, RunInfo
 from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, verdict_lines
 from galaxy.gate.verdict import remember
@@ -90,14 +90,9 @@ def _certify(store: Store, folder: Path, summary: Summary, policy: Policy) -> No
     for ref, verdict in summary.verdicts.items():
         if verdict.passed:
             print(f"certificate: {certify(store, folder, ref, policy)}", flush=True)
-        elif _failed(summary, ref) and withdraw(store, verdict.image_id):
+        elif verdict.failed and withdraw(store, verdict.image_id):
             print(f"the certificate of {ref} was withdrawn: checks failed", flush=True)
     remember(store, summary)
-
-
-def _failed(summary: Summary, ref: str) -> bool:
-    """Whether a check or step of the image failed in this run."""
-    return any(cell.counts[Outcome.FAILED] for name, cell in summary.cells.items() if ref in refs_of(name))
 
 
 def _has_results(folder: Path) -> bool:

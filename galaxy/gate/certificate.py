@@ -20,9 +20,9 @@ from securesystemslib.exceptions import VerificationError
 
 from galaxy.gate.policy import Policy, judge
 from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results
-from galaxy.gate.run import ImageUnderTest, RunInfo, refs_of
+from galaxy.gate.run import ImageUnderTest, RunInfo
 from galaxy.gate.signing import signer, trusted_keys
-from galaxy.gate.summary import blanket_reasons
+from galaxy.gate.summary import blanket_reasons, items_of
 from galaxy.host.errors import GateError, InputError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text, write_atomic
 from galaxy.host.store import Store
@@ -59,7 +59,7 @@ def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
     A copy of the results is kept beside the certificate.
     """
     run, items = RunInfo.read(folder), read_results(folder / RESULTS_FILE)
-    reasons = (*blanket_reasons(run, items), *judge(policy, ref, items))
+    reasons = (*blanket_reasons(run, items), *judge(policy, ref, items_of(run, ref, items)))
     if reasons:
         why = f"the run does not certify {ref}: {'; '.join(reasons)}"
         raise GateError(why, "Run galaxy verify --matrix all, and mend what fails.")
@@ -136,7 +136,7 @@ def _statement(
     image: ImageUnderTest, run: RunInfo, items: Sequence[ItemResult], policy: Policy, results: Path
 ) -> dict[str, Any]:
     """The statement as in-toto writes it down in JSON."""
-    own = [item for item in items if image.ref in refs_of(item.cell)]
+    own = items_of(run, image.ref, items)
     configuration = [
         ResourceDescriptor(name="suite", digest={"sha256": run.suite}, annotations={"galaxy": run.galaxy}),
         ResourceDescriptor(

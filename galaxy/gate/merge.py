@@ -73,12 +73,14 @@ def _whole(parts: Sequence[_Part]) -> RunInfo:
     first = parts[0]
     seen: dict[int, Path] = {}
     cells: dict[str, tuple[str, ...]] = {}
+    checked: dict[str, dict[str, str]] = {}
     for part in parts:
         _require_alike(first, part)
         twin = seen.setdefault(part.shard.number, part.folder)
         if twin != part.folder:
             raise InputError(f"{twin} and {part.folder} are both the shard {part.shard}", _HINT)
         cells |= part.run.cells
+        checked |= part.run.checked
     absent = [f"{number}/{first.shard.of}" for number in range(1, first.shard.of + 1) if number not in seen]
     if absent:
         raise InputError(f"shards are missing: {', '.join(absent)}", _HINT)
@@ -86,7 +88,9 @@ def _whole(parts: Sequence[_Part]) -> RunInfo:
         raise InputError("the shards' cells are not each cell of the matrix once", _HINT)
     ordered = {name: cells[name] for name in first.shard.whole}
     started = min(part.run.started for part in parts)
-    return first.run.model_copy(update={"shard": None, "cells": ordered, "started": started})
+    return first.run.model_copy(
+        update={"shard": None, "cells": ordered, "checked": checked, "started": started}
+    )
 
 
 def _require_alike(first: _Part, part: _Part) -> None:

@@ -48,7 +48,8 @@ class RunInfo(BaseModel):
 
     `selection` is the `-k` expression ('' for all checks); `cells` gives for each cell the refs of its
     images; `suite` is the digest of the checks' and scenarios' sources. Of a shard, `images` are those of the whole
-    matrix and `cells` its own.
+    matrix and `cells` its own. `checked` says which image the checked server runs, by cell and checkpoint: a check
+    counts for that one, a step for all images of its cell.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +61,7 @@ class RunInfo(BaseModel):
     selection: str = ""
     images: tuple[ImageUnderTest, ...]
     cells: dict[str, tuple[str, ...]]
+    checked: dict[str, dict[str, str]] = Field(default_factory=dict)
     shard: Shard | None = None
 
     def image(self, ref: str) -> ImageUnderTest:
@@ -68,6 +70,11 @@ class RunInfo(BaseModel):
             if image.ref == ref:
                 return image
         raise KeyError(ref)
+
+    def concerns(self, ref: str, cell: str, checkpoint: str, *, step: bool) -> bool:
+        """Whether an item at that place tells something about the image `ref`."""
+        at = self.checked.get(cell, {}).get(checkpoint)
+        return ref in refs_of(cell) if step or at is None else ref == at
 
     def write(self, folder: Path) -> None:
         """Write run.json into the run's folder."""

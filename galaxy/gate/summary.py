@@ -18,13 +18,14 @@ Counts = dict[Outcome, int]
 
 
 class Verdict(BaseModel):
-    """The judgement of one image: `passed`, or the reasons against it."""
+    """The judgement of one image: `passed`, or the reasons against it; `failed` counts what failed of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_id: str
     passed: bool
     reasons: tuple[str, ...] = ()
+    failed: int = 0
 
 
 class CellSummary(BaseModel):
@@ -104,6 +105,13 @@ def summarise(
     )
 
 
+def items_of(run: RunInfo, ref: str, items: Iterable[ItemResult]) -> tuple[ItemResult, ...]:
+    """The items that tell something about an image: its checks, and the steps of its cells."""
+    return tuple(
+        item for item in items if run.concerns(ref, item.cell, item.checkpoint, step=item.area == STEP_AREA)
+    )
+
+
 def count(items: Iterable[ItemResult]) -> Counts:
     """How many items ended in each way."""
     found = Counter(item.outcome for item in items)
@@ -141,5 +149,7 @@ def _verdict(run: RunInfo, ref: str, results: tuple[ItemResult, ...], policy: Po
     general = blanket_reasons(run, results)
     # Of a part it goes without saying that most of what the policy asks for is missing.
     part = run.selection or run.shard is not None
-    reasons = general if part else (*general, *judge(policy, ref, results))
-    return Verdict(image_id=run.image(ref).id, passed=not reasons, reasons=reasons)
+    own = items_of(run, ref, results)
+    reasons = general if part else (*general, *judge(policy, ref, own))
+    failed = count(own)[Outcome.FAILED]
+    return Verdict(image_id=run.image(ref).id, passed=not reasons, reasons=reasons, failed=failed)

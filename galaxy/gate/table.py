@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from galaxy.gate.policy import STEP_AREA
 from galaxy.gate.results import ItemResult, Outcome
-from galaxy.gate.run import RunInfo, refs_of
-from galaxy.gate.summary import Summary, count
+from galaxy.gate.run import RunInfo
+from galaxy.gate.summary import Summary, count, items_of
 
 _REASONS = 5
 HEADERS = ("image", "area", "passed", "failed", "known", "blocked", "n/a", "seconds")
@@ -13,8 +13,8 @@ HEADERS = ("image", "area", "passed", "failed", "known", "blocked", "n/a", "seco
 
 def area_rows(run: RunInfo, items: Sequence[ItemResult]) -> Iterator[tuple[str, ...]]:
     """A row for each image (or the target) and area, steps first, then a row of sums."""
-    named = [(image.ref, [item for item in items if image.ref in refs_of(item.cell)]) for image in run.images]
-    for name, own in named or [(run.matrix, list(items))]:
+    named = [(image.ref, items_of(run, image.ref, items)) for image in run.images]
+    for name, own in named or [(run.matrix, tuple(items))]:
         areas = sorted({item.area for item in own}, key=lambda area: (area != STEP_AREA, area))
         for number, area in enumerate(areas):
             yield _row(name if number == 0 else "", area, [item for item in own if item.area == area])

@@ -253,6 +253,7 @@ FAILED = Scenario(
                 name=name,
                 act=partial(_fail, name=name),
                 checkpoint="returned" if name == _LAST_SABOTAGE else "",
+                image=0,
                 why=f"Without a rehearsal the server meets a new version that {name.replace('-', ' ')}: it comes back "
                 "by itself, with all it had.",
             )

@@ -28,7 +28,7 @@ TROUBLE = os.environ.get("TROUBLE", "")
 
 
 class FakeWorld:
-    def target(self, hostname="dc1"):
+    def target(self, hostname="dc1", ref=""):
         return Target(address="127.0.0.1", fqdn="dc1.lab.test", realm="LAB.TEST", domain="LAB",
                       base_dn="DC=lab,DC=test", admin_user="a", password="secret-word", version=Version.parse("4.22"),
                       shell=lambda *argv: None)

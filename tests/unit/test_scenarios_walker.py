@@ -11,7 +11,7 @@ from verify.check import Blocked
 
 
 class World:
-    def target(self, _hostname: str = "dc1") -> str:
+    def target(self, _hostname: str = "dc1", _ref: str = "") -> str:
         return "the server"
 
 
