@@ -6,6 +6,7 @@ people), 2 for wrong use.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,8 @@ def main() -> int:
     if os.geteuid() != 0:
         print("error: servers need root\n  Run it again with sudo.", file=sys.stderr)
         return 2
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first may be ignored, as in a background job
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     done = True
     if options.kills or options.cuts:

@@ -1,4 +1,4 @@
-"""A client that writes users and files as fast as the server acknowledges, and lists what was acknowledged.
+"""A client that writes users and files about as fast as the server acknowledges, and lists what was acknowledged.
 
 It runs as a process of its own (`python -m scenarios.endurance.scribe TARGET FOLDER`), connects anew whenever it must,
 and writes a name into a list only after the server has said that it is done. What a name stands for, password and
@@ -33,6 +33,9 @@ _FILE_BYTES = 5000
 # Seconds: how long one try to connect may take, and how long a client waits after one that failed.
 _TRY = 1.0
 _PAUSE = 0.05
+# After each acknowledgement: without it two clients keep both processors of a small host busy in Samba, and galaxy,
+# which is to be interrupted, takes ten times as long to get anywhere.
+_BREATH = 0.01
 
 
 def password_of(name: str) -> str:
@@ -96,6 +99,7 @@ def _write_users(target: Target, acknowledged: Callable[[str], None], fresh: Ite
         for name in fresh:
             add_user(session, target, name)
             acknowledged(name)
+            time.sleep(_BREATH)
 
 
 def _write_files(target: Target, acknowledged: Callable[[str], None], fresh: Iterator[str]) -> None:
@@ -103,6 +107,7 @@ def _write_files(target: Target, acknowledged: Callable[[str], None], fresh: Ite
         for name in fresh:
             add_file(share, name)
             acknowledged(name)
+            time.sleep(_BREATH)
 
 
 def _forever(work: Callable[[], None], target: Target, port: int, log: Callable[[str], None]) -> None:
