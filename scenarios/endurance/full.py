@@ -18,7 +18,7 @@ from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import upgrade
 from scenarios.endurance.forked import forked
 from scenarios.endurance.ground import NAME, Ground, LostError
-from scenarios.endurance.kills import Course, Say, Tally, tail
+from scenarios.endurance.kills import AT_WORK, Course, Say, Tally, tail
 from scenarios.endurance.points import COMMIT, watch
 from scenarios.smalldisk import fill
 
@@ -76,6 +76,7 @@ def full_rounds(ground: Ground, course: Course, fills: Sequence[Fill], say: Say)
 
 def _round(ground: Ground, course: Course, wanted: Fill, tally: Tally, say: Say) -> None:
     began, before = time.monotonic(), ground.ledger.count
+    ground.wait_for(before + AT_WORK)
     filler, log = ground.store.root / "filler", ground.folder / "galaxy.log"
     where = f"{course.names[wanted.boundary - 1]} (boundary {wanted.boundary}), {wanted.leave} bytes left"
     try:

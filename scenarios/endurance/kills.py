@@ -19,6 +19,8 @@ Say = Callable[[str], None]
 _REHEARSED = 12
 _RECOVERY_KILLED = 3
 _RECOVERY_SECONDS = 2.0
+# Acknowledgements that show that the scribe is at work again when a round begins.
+AT_WORK = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ def kill_rounds(ground: Ground, course: Course, kills: Sequence[Kill], say: Say)
 
 def _round(ground: Ground, course: Course, kill: Kill, tally: Tally, say: Say) -> None:
     began, before = time.monotonic(), ground.ledger.count
+    ground.wait_for(before + AT_WORK)
     ended = _upgrade_killed(ground, kill)
     where = course.names[kill.boundary - 1] if kill.boundary else f"{kill.moment:.2f} s"
     tally.kills += ended.killed
