@@ -95,7 +95,10 @@ def runtime_words(output: str) -> str:
 def run_once(server: Server, bundle: Path, stdin: str, timeout: float) -> Completed:
     """Run the bundle to its end with `stdin` as its standard input; the container is gone afterwards."""
     argv = [*_base(server), "run", "--bundle", bundle, server.container]
-    return run(argv, stdin=stdin, timeout=timeout, check=False)
+    try:
+        return run(argv, stdin=stdin, timeout=timeout, check=False)
+    finally:
+        _tidy(server.runtime_root)
 
 
 def handle(server: Server) -> str:
@@ -120,17 +123,21 @@ def forget(server: Server) -> None:
 @undoes("container")
 def _delete(target: str) -> None:
     root, _, name = target.rpartition(":")
-    if not (Path(root) / name).exists():
-        return
-    try:
-        run([runtime(), "--root", root, "delete", "--force", name])
-    except CommandError:
-        # Killed between making its folder and writing its state, the runtime calls that a container it can't read.
-        if (Path(root) / name / "state.json").exists():
-            raise
-        shutil.rmtree(Path(root) / name, ignore_errors=True)
+    if (Path(root) / name).exists():
+        try:
+            run([runtime(), "--root", root, "delete", "--force", name])
+        except CommandError:
+            # Killed between making its folder and writing its state, the runtime calls that a container it can't read.
+            if (Path(root) / name / "state.json").exists():
+                raise
+            shutil.rmtree(Path(root) / name, ignore_errors=True)
+    _tidy(Path(root))
+
+
+def _tidy(root: Path) -> None:
+    """Remove a store's runtime folder, unless a server of the store has something there."""
     with suppress(OSError):
-        Path(root).rmdir()  # unless another server of the store still has something there
+        root.rmdir()
 
 
 def _base(server: Server) -> list[str | Path]:
