@@ -70,7 +70,9 @@ def on_small_disk(world: World) -> Iterator[SmallDisk]:
                 yield disk
             except BaseException:
                 _end(world)
-                shutil.copytree(folder / "log", below / "log", symlinks=True, dirs_exist_ok=True)  # for people
+                shutil.copytree(
+                    folder / "log", below / "log", symlinks=True, dirs_exist_ok=True
+                )  # for people
                 raise
             _end(world)
             _move(folder, below)
