@@ -24,7 +24,7 @@ _COPIES = 2
 _ROOM = 200_000_000
 _PARTS = ("etc", "state", "cache", "secrets")
 # How long each service of a server that is about to be replaced may take to answer.
-_PATIENCE = 5.0
+_PATIENCE = 15.0
 
 
 def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
