@@ -4,10 +4,22 @@ from scenarios.catalogue.disaster import DISASTER
 from scenarios.catalogue.lifecycle import LIFECYCLE
 from scenarios.catalogue.replication import REPLICATION
 from scenarios.catalogue.rollback import REJOIN, ROLLBACK
+from scenarios.catalogue.rolling import ROLLING
 from scenarios.catalogue.upgrade import CHAIN, CONTENT, FAILED, UPGRADE
 from scenarios.engine import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
-    for scenario in (LIFECYCLE, UPGRADE, CHAIN, CONTENT, FAILED, ROLLBACK, REJOIN, REPLICATION, DISASTER)
+    for scenario in (
+        LIFECYCLE,
+        UPGRADE,
+        CHAIN,
+        CONTENT,
+        FAILED,
+        ROLLBACK,
+        REJOIN,
+        REPLICATION,
+        ROLLING,
+        DISASTER,
+    )
 }
