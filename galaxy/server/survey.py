@@ -14,6 +14,7 @@ from galaxy.host.errors import InputError
 from galaxy.host.netns import inside_network
 from galaxy.server.wire import children, integer, read, tlv
 
+_PORT = 389
 _PATIENCE = 1.0
 _TRIES = 3
 # NETLOGON_NT_VERSION_5 and _5EX (MS-ADTS 6.3.1.1): the answer with names as DNS writes them.
@@ -75,7 +76,7 @@ def _search(address: str, wanted: bytes, attributes: tuple[str, ...]) -> dict[st
 def _ask(address: str, request: bytes) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         connection.settimeout(_PATIENCE)
-        connection.connect((address, 389))
+        connection.connect((address, _PORT))
         for attempt in range(1, _TRIES + 1):
             connection.send(request)
             try:
