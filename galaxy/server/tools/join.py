@@ -200,6 +200,8 @@ def protect_policies(lp, samdb, sid, accounts, folder):
 
     if not os.path.isdir(folder):
         return
+    # First what all of sysvol has: 4.22 and older set no POSIX ACL for an NTACL that they cannot map in full.
+    provision.set_dir_acl(folder, provision.SYSVOL_ACL, lp, str(sid), use_ntvfs=False, passdb=accounts)
     setter(lp, sid, accounts)(folder, provision.POLICIES_ACL)
     base = "CN=Policies,CN=System,%s" % samdb.get_default_basedn()
     wanted = "(objectClass=groupPolicyContainer)"
