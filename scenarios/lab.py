@@ -20,6 +20,7 @@ from galaxy.host.netns import (
     add_namespace,
     add_veth,
     enter_network,
+    remove_link,
 )
 from galaxy.host.process import run
 
@@ -48,7 +49,12 @@ class Lab:
             add_veth(hostname, peer="eth0", into=name, bridge=BRIDGE)
             add_address("eth0", SERVERS[hostname], PREFIX, namespace=name)
             add_default_route(CLIENT, namespace=name)
-            yield path
+            try:
+                yield path
+            finally:
+                remove_link(
+                    hostname
+                )  # with its namespace it would go in the kernel's own time, after the next cell began
 
 
 @contextmanager

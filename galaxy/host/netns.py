@@ -22,6 +22,10 @@ from galaxy.host.process import run
 
 FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
+_CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# Connections begin at these ports only: the kernel's own choice reaches into the range from which a DC's RPC services
+# take theirs (smb.conf, rpc server dynamic port range: 49152-65535), and Samba ends when one of them is in use.
+CLIENT_PORTS = (32768, 49151)
 # 0.0.0.0/0, and the two halves that VPNs put in its place.
 _DEFAULT_ROUTE_BITS = 1
 
@@ -75,6 +79,8 @@ def add_namespace(name: str) -> Path:
             f"cannot make the network namespace {name}: {error.output.strip()}",
             "Run as root, on a kernel with CONFIG_NET_NS: galaxy doctor",
         ) from None
+    with inside_network(path_of(name)):
+        _CLIENT_PORTS.write_text(f"{CLIENT_PORTS[0]} {CLIENT_PORTS[1]}", encoding="ascii")
     return path_of(name)
 
 

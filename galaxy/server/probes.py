@@ -1,14 +1,19 @@
 """Asking each service of a DC its question, once. A probe returns when the answer is right, and raises otherwise."""
 
 import socket
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
+from galaxy.host.netns import CLIENT_PORTS
 from galaxy.server.config import ServerConfig
 from galaxy.server.questions import QUESTIONS, NoAnswerError, Question
 
 # An answer that takes longer than this, in seconds, is asked for again.
 _PATIENCE = 2.0
+# Linux 6.3 and newer: the ports that a socket may begin at (ip(7)).
+_IP_LOCAL_PORT_RANGE = 51
 
 
 def ask(question: Question, config: ServerConfig) -> None:
@@ -30,11 +35,23 @@ PROBES: dict[str, Callable[[ServerConfig], None]] = {
 
 
 def _tcp(address: str, port: int) -> socket.socket:
-    return socket.create_connection((address, port), timeout=_PATIENCE)
+    return _connected(socket.SOCK_STREAM, address, port)
 
 
 def _udp(address: str, port: int) -> socket.socket:
-    connection = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    connection.settimeout(_PATIENCE)
-    connection.connect((address, port))
+    return _connected(socket.SOCK_DGRAM, address, port)
+
+
+def _connected(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
+    """A connection that begins at none of the ports that the DC, which may be starting just now, will listen on."""
+    connection = socket.socket(socket.AF_INET, kind)
+    try:
+        with suppress(OSError):  # an older kernel
+            span = struct.pack("=I", CLIENT_PORTS[1] << 16 | CLIENT_PORTS[0])
+            connection.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, span)
+        connection.settimeout(_PATIENCE)
+        connection.connect((address, port))
+    except BaseException:
+        connection.close()
+        raise
     return connection
