@@ -22,8 +22,8 @@ _UNPACK_TIMEOUT = 300.0
 
 
 def apt_state(store: Store, settings: Settings) -> AptState:
-    """The store's private apt for the configured suites."""
-    return AptState(folder=store.apt, suites=settings.apt.suites, store=store)
+    """The store's private apt for the configured suites; links resolved, for several stores may share one."""
+    return AptState(folder=store.apt.resolve(), suites=settings.apt.suites, store=store)
 
 
 class AptSource:

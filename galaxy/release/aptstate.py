@@ -77,11 +77,20 @@ class AptState:
 
     def ensure(self, fresh_for: float = FRESH_FOR) -> None:
         """Update the indexes when they are older than `fresh_for` seconds. HostError when no mirror answers."""
-        if self.age() <= fresh_for:
+        if self.age() <= fresh_for and self._is_here():
             return
         with locked(self.store, "apt", wait=_UPDATE_TIMEOUT):
             if self.age() > fresh_for:
                 self._update()
+            elif not self._is_here():
+                self.write_config()
+
+    def _is_here(self) -> bool:
+        """Whether the configuration is of this folder: the store may have been moved since it was written."""
+        try:
+            return f'Dir::State "{self.folder}";' in self.config.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
 
     def index_digest(self) -> str:
         """What the indexes say, as one digest: changes when an archive does."""

@@ -47,6 +47,7 @@ class Offers:
         self.state = AptState(folder=self.store.apt, suites=("trixie",), store=self.store, host_etc=etc)
         self.state.folder.mkdir(parents=True)
         (self.state.folder / "updated").write_text(self.state._identity())
+        self.state.config.write_text(f'Dir::State "{self.state.folder}";\n')
         sources = [
             {"suite": suite, "package_version": version, "files": files(version)}
             for suite, version in SOURCES
