@@ -63,7 +63,9 @@ def _part(folder: Path) -> _Part:
             f"the run in {folder} was interrupted", f"Go on with it: galaxy verify --resume {folder}"
         )
     promised = {(told["cell"], told["checkpoint"], told["id"]) for told in planned(folder)}
-    if promised - ended or {item.cell for item in items} != run.cells.keys():
+    cells = {item.cell for item in items}
+    # A selection may leave a cell without anything.
+    if promised - ended or cells - run.cells.keys() or (run.cells.keys() - cells and not run.selection):
         raise InputError(f"the results in {folder} are not those of its {len(run.cells)} cells", _HINT)
     return _Part(folder=folder, run=run, shard=run.shard, items=items, seconds=summary.seconds)
 
