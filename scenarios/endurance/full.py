@@ -8,7 +8,7 @@ after the server has been looked at.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
@@ -46,16 +46,15 @@ def small_disk(folder: Path) -> Iterator[Path]:
 class Fill:
     """At which boundary the disk becomes full, but for how many bytes."""
 
-    boundary: int
+    boundary: str
     leave: int
 
 
 def fills_of(course: Course, count: int, choose: Callable[[Sequence[int], int], list[int]]) -> list[Fill]:
     """So many fills, spread over the boundaries up to the commit point and what is left free."""
-    last = course.names.index(COMMIT) + 1
-    numbers = list(range(1, last + 1))
-    chosen = sorted(choose(numbers, count)) if count < len(numbers) else numbers
-    return [Fill(boundary=number, leave=_LEFT[at % len(_LEFT)]) for at, number in enumerate(chosen)]
+    names = course.names[: course.names.index(COMMIT) + 1]
+    chosen = sorted(choose(range(len(names)), count)) if count < len(names) else range(len(names))
+    return [Fill(boundary=names[number], leave=_LEFT[at % len(_LEFT)]) for at, number in enumerate(chosen)]
 
 
 def full_rounds(ground: Ground, course: Course, fills: Sequence[Fill], say: Say) -> Tally:
@@ -67,18 +66,21 @@ def full_rounds(ground: Ground, course: Course, fills: Sequence[Fill], say: Say)
             ground.reset()
         with ground.writing():
             while waiting and not ground.worn:
-                _round(ground, course, waiting.pop(0), tally, say)
+                wanted = waiting.pop(0)
+                if not _round(ground, wanted, tally, say):
+                    waiting.insert(0, replace(wanted, boundary=course.before(wanted.boundary)))
     with ground.writing(), ground.scribe_still():
         if errors := ground.dbcheck():
             raise LostError(f"dbcheck finds {errors} errors after {tally.kills} full disks")
     return tally
 
 
-def _round(ground: Ground, course: Course, wanted: Fill, tally: Tally, say: Say) -> None:
+def _round(ground: Ground, wanted: Fill, tally: Tally, say: Say) -> bool:
+    """One upgrade and what it ends with; whether the disk became full, for the wanted boundary may not be passed."""
     began, before = time.monotonic(), ground.ledger.count
     ground.wait_for(before + AT_WORK)
     filler, log = ground.store.root / "filler", ground.folder / "galaxy.log"
-    where = f"{course.names[wanted.boundary - 1]} (boundary {wanted.boundary}), {wanted.leave} bytes left"
+    where = f"{wanted.boundary}, {wanted.leave} bytes left"
     try:
         ended = forked(lambda: _upgrade_filled(ground, wanted, filler), log=log)
         said = tail(log) if ended.code else "done"
@@ -88,12 +90,13 @@ def _round(ground: Ground, course: Course, wanted: Fill, tally: Tally, say: Say)
         error.add_note(f"the disk was full at {where}")
         raise
     finally:
+        filled = filler.exists()
         filler.unlink(missing_ok=True)
     _require_words(ended.code, said, where)
     recover(ground.store)
     with ground.scribe_still():
         ground.require_good()
-    tally.kills += 1
+    tally.kills += filled
     tally.old, tally.new = (
         tally.old + (version == ground.old.version),
         tally.new + (version == ground.new.version),
@@ -101,13 +104,14 @@ def _round(ground: Ground, course: Course, wanted: Fill, tally: Tally, say: Say)
     written = ground.ledger.count - before
     tally.acknowledged += written
     say(
-        f"full disk {tally.kills} at {where}: {said.rpartition('/')[2].strip()[:90]}; {version} runs, "
+        f"full disk {tally.kills} at {where}{'' if filled else ' (not passed)'}: {said.rpartition('/')[2].strip()[:90]}; {version} runs, "
         f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({time.monotonic() - began:.1f} s)"
     )
+    return filled
 
 
 def _upgrade_filled(ground: Ground, wanted: Fill, filler: Path) -> None:
-    watch(lambda number, _name: fill(filler, leave=wanted.leave) if number == wanted.boundary else None)
+    watch(lambda name: fill(filler, leave=wanted.leave) if name == wanted.boundary else None)
     try:
         upgrade(ground.store, ground.settings, UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=False))
     except (GalaxyError, OSError) as error:

@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from galaxy.host.journal import recover
@@ -25,9 +25,9 @@ AT_WORK = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """When galaxy is killed: at a boundary (its number), or after some seconds."""
+    """When galaxy is killed: at a boundary, or after some seconds."""
 
-    boundary: int = 0
+    boundary: str = ""
     moment: float = 0.0
     rehearsal: bool = False
     recovery: float = 0.0
@@ -39,6 +39,13 @@ class Course:
 
     names: tuple[str, ...]
     seconds: float
+
+    def before(self, name: str) -> str:
+        """The boundary that stands in for one that another upgrade did not pass; LostError when there is none."""
+        at = self.names.index(name)
+        if at == 0:
+            raise LostError(f"an upgrade does not pass its first boundary, {name}")
+        return self.names[at - 1]
 
 
 @dataclass(slots=True)
@@ -57,7 +64,7 @@ def survey(ground: Ground) -> Course:
     file = ground.folder / "course.json"
 
     def work() -> None:
-        passed = watch(lambda _number, _name: None)
+        passed = watch(lambda _name: None)
         upgrade(ground.store, ground.settings, UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=False))
         file.write_text(json.dumps(passed.names), encoding="utf-8")
 
@@ -71,7 +78,7 @@ def survey(ground: Ground) -> Course:
 
 def kills_of(course: Course, count: int, chance: random.Random) -> Iterator[Kill]:
     """So many kills: each boundary once if there is room (else two thirds of the kills are at some), then moments."""
-    boundaries = list(range(1, len(course.names) + 1))
+    boundaries = list(course.names)
     if count < len(boundaries):
         boundaries = chance.sample(boundaries, max(1, count * 2 // 3))
     chance.shuffle(boundaries)
@@ -94,19 +101,22 @@ def kill_rounds(ground: Ground, course: Course, kills: Sequence[Kill], say: Say)
             ground.reset()
         with ground.writing():
             while waiting and not ground.worn:
-                _round(ground, course, waiting.pop(0), tally, say)
+                kill = waiting.pop(0)
+                if not _round(ground, kill, tally, say) and kill.boundary:
+                    waiting.insert(0, replace(kill, boundary=course.before(kill.boundary)))
     return tally
 
 
-def _round(ground: Ground, course: Course, kill: Kill, tally: Tally, say: Say) -> None:
+def _round(ground: Ground, kill: Kill, tally: Tally, say: Say) -> bool:
+    """One upgrade and what it ends with; whether it was killed, for it may not pass the boundary that was wanted."""
     began, before = time.monotonic(), ground.ledger.count
     ground.wait_for(before + AT_WORK)
     ended = _upgrade_killed(ground, kill)
-    where = course.names[kill.boundary - 1] if kill.boundary else f"{kill.moment:.2f} s"
+    where = kill.boundary or f"{kill.moment:.2f} s"
     tally.kills += ended.killed
-    if not ended.killed and kill.boundary:
+    if not ended.killed and ended.code:
         raise LostError(
-            f"the upgrade ended with {ended.code} before {where}: {tail(ground.folder / 'galaxy.log')}"
+            f"the upgrade failed with {ended.code} before {where}: {tail(ground.folder / 'galaxy.log')}"
         )
     if kill.recovery:
         again = forked(lambda: _recover(ground), log=ground.folder / "galaxy.log", kill_after=kill.recovery)
@@ -118,7 +128,7 @@ def _round(ground: Ground, course: Course, kill: Kill, tally: Tally, say: Say) -
         with ground.scribe_still():
             version = ground.require_good()
     except Exception as error:
-        error.add_note(f"round {tally.kills}: killed at {where} (boundary {kill.boundary}), {kill}")
+        error.add_note(f"round {tally.kills}: killed at {where}, {kill}")
         raise
     tally.old, tally.new = (
         tally.old + (version == ground.old.version),
@@ -126,19 +136,20 @@ def _round(ground: Ground, course: Course, kill: Kill, tally: Tally, say: Say) -
     )
     written = ground.ledger.count - before
     tally.acknowledged += written
-    how = "killed" if ended.killed else "ended"
+    how = "killed" if ended.killed else "not killed, for it ended before it was"
     also = ", the recovery too" if kill.recovery else ""
     say(
         f"kill {tally.kills}: {how} at {where}{' in a rehearsal' if kill.rehearsal else ''}{also}: {version} runs, "
         f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({killed - began:.1f} + "
         f"{recovered - killed:.1f} + {time.monotonic() - recovered:.1f} s)"
     )
+    return ended.killed
 
 
 def _upgrade_killed(ground: Ground, kill: Kill) -> Ended:
     def work() -> None:
         if kill.boundary:
-            watch(lambda number, _name: die() if number == kill.boundary else None)
+            watch(lambda name: die() if name == kill.boundary else None)
         request = UpgradeRequest(name=NAME, ref=ground.new.id, rehearsal=kill.rehearsal)
         upgrade(ground.store, ground.settings, request)
 

@@ -1,11 +1,14 @@
 """The step boundaries of an upgrade: before and after each verb and each write of the journal, counted from outside.
 
 The product has no hooks. A process that is forked for one upgrade has the functions below wrapped, and does something
-(dies, fills the disk) at the N-th boundary that it passes.
+(dies, fills the disk) at one of the boundaries that it passes. A boundary is known by its name, the second of a name by
+"name #2": how often a file is replaced depends on what clients write meanwhile, so that a plain number would be
+another place in the next upgrade.
 """
 
 import importlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -33,18 +36,21 @@ COMMIT = "after switch"
 class Passed:
     """The boundaries that were passed, each with its seconds since the begin."""
 
-    act: Callable[[int, str], None]
+    act: Callable[[str], None]
     began: float = field(default_factory=time.monotonic)
     names: list[tuple[str, float]] = field(default_factory=list)
+    times: Counter[str] = field(default_factory=Counter)
 
-    def at(self, name: str) -> None:
+    def at(self, verb: str) -> None:
         """One more boundary."""
+        self.times[verb] += 1
+        name = verb if self.times[verb] == 1 else f"{verb} #{self.times[verb]}"
         self.names.append((name, time.monotonic() - self.began))
-        self.act(len(self.names), name)
+        self.act(name)
 
 
-def watch(act: Callable[[int, str], None]) -> Passed:
-    """Wrap everything, for good: this process does one upgrade and ends. `act` gets each boundary's number and name."""
+def watch(act: Callable[[str], None]) -> Passed:
+    """Wrap everything, for good: this process does one upgrade and ends. `act` gets each boundary's name."""
     passed = Passed(act)
     for module_name, names in _VERBS.items():
         module = importlib.import_module(module_name)

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from scenarios.endurance.full import fills_of
+from scenarios.endurance.ground import LostError
 from scenarios.endurance.kills import Course, kills_of
 from scenarios.endurance.ledger import Ledger
 from scenarios.endurance.points import COMMIT, Passed, _around
@@ -16,7 +17,7 @@ COURSE = Course(names=("before stop", "after stop", COMMIT, "before prune"), sec
 def test_every_boundary_is_killed_at_once_when_there_is_room() -> None:
     kills = list(kills_of(COURSE, 40, random.Random(1)))
     assert len(kills) == 40
-    assert sorted(kill.boundary for kill in kills if kill.boundary) == [1, 2, 3, 4]
+    assert sorted(kill.boundary for kill in kills if kill.boundary) == sorted(COURSE.names)
     moments = [kill for kill in kills if not kill.boundary]
     assert all(0 < kill.moment <= (24 if kill.rehearsal else 2.4) for kill in moments)
     assert any(kill.rehearsal for kill in kills)
@@ -35,7 +36,7 @@ def test_the_same_seed_gives_the_same_kills() -> None:
 
 def test_disks_are_filled_up_to_the_commit_point_only() -> None:
     fills = fills_of(COURSE, 30, random.Random(1).sample)
-    assert [fill.boundary for fill in fills] == [1, 2, 3]
+    assert [fill.boundary for fill in fills] == ["before stop", "after stop", COMMIT]
     assert len(fills_of(COURSE, 2, random.Random(1).sample)) == 2
 
 
@@ -53,15 +54,22 @@ def test_what_a_name_stands_for_is_its_own() -> None:
     assert password_of("u1") != password_of("u2")
 
 
-def test_boundaries_are_counted_before_and_after_a_verb() -> None:
+def test_boundaries_are_named_before_and_after_a_verb() -> None:
     seen = []
 
-    def act(number, name):
-        seen.append((number, name))
-        if number == 2:
+    def act(name):
+        seen.append(name)
+        if name == "before stop #2":
             raise KeyboardInterrupt
 
     verb = _around(Passed(act), "stop", lambda: seen.append("stopped"))
+    verb()
     with pytest.raises(KeyboardInterrupt):
         verb()
-    assert seen == [(1, "before stop"), "stopped", (2, "after stop")]
+    assert seen == ["before stop", "stopped", "after stop", "before stop #2"]
+
+
+def test_the_one_before_stands_in_for_a_boundary_that_was_not_passed() -> None:
+    assert COURSE.before("before prune") == COMMIT
+    with pytest.raises(LostError, match="first boundary"):
+        COURSE.before("before stop")
