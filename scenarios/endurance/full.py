@@ -103,8 +103,9 @@ def _round(ground: Ground, wanted: Fill, tally: Tally, say: Say) -> bool:
     )
     written = ground.ledger.count - before
     tally.acknowledged += written
+    came = "" if filled else " (not passed)"
     say(
-        f"full disk {tally.kills} at {where}{'' if filled else ' (not passed)'}: {said.rpartition('/')[2].strip()[:90]}; {version} runs, "
+        f"full disk {tally.kills} at {where}{came}: {said.rpartition('/')[2].strip()[:90]}; {version} runs, "
         f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({time.monotonic() - began:.1f} s)"
     )
     return filled
