@@ -3,7 +3,7 @@
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from galaxy.server.provision import INIT
 from galaxy.server.ready import Readiness, wait_ready
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sound import require_sound
+from galaxy.server.tls import dh_option
 from galaxy.server.whole import require_whole
 from galaxy.server.writers import writers_held
 
@@ -200,10 +201,17 @@ def _remove_by_name(target: str) -> None:
         remove(load(store, name), Settings(stop_timeout=_UNDO_SECONDS), force=True)
 
 
-def start_held(server: Server, settings: Settings, *, in_network: bool = False) -> Readiness:
+def start_held(
+    server: Server,
+    settings: Settings,
+    *,
+    in_network: bool = False,
+    answered: Callable[[str], None] = lambda _service: None,
+) -> Readiness:
     """As `start`, by a caller that holds the lock and knows that the server does not run.
 
-    `in_network`: the server's network is there already.
+    `in_network`: the server's network is there already. `answered` is told of each service that answers, from any
+    thread.
     """
     if server.record.exists():
         clear(server)  # it died, or the host did
@@ -212,7 +220,7 @@ def start_held(server: Server, settings: Settings, *, in_network: bool = False) 
     with journal(server.store, "start", server.name) as entry:
         if not in_network:
             bring_up(entry, server)
-        args = (INIT, "-t", f"{settings.stop_timeout:g}", *_SAMBA)
+        args = (INIT, "-t", f"{settings.stop_timeout:g}", *_SAMBA, *dh_option(server))
         bundle = write_bundle(server, sandbox(server, rootfs_of(server), args, joined(server)))
         entry.on_failure("tree", server.record)
         entry.on_failure("container", handle(server))
@@ -220,7 +228,12 @@ def start_held(server: Server, settings: Settings, *, in_network: bool = False) 
         began = time.monotonic()
         process = running.note(server, launch(server, bundle))
         return wait_ready(
-            server, settings.ready_timeout, alive=lambda: process.alive, began=began, since=before
+            server,
+            settings.ready_timeout,
+            alive=lambda: process.alive,
+            began=began,
+            since=before,
+            answered=answered,
         )
 
 

@@ -46,6 +46,7 @@ class _Round:
     config: ServerConfig
     namespace: Path | None
     began: float
+    tell: Callable[[str], None] = lambda _service: None
     answered: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     over: threading.Event = field(default_factory=threading.Event)
@@ -67,6 +68,7 @@ class _Round:
             self.reasons[name] = getattr(error, "strerror", None) or str(error)
             return False
         self.answered[name] = time.monotonic() - self.began
+        self.tell(name)
         return True
 
 
@@ -77,14 +79,15 @@ def wait_ready(
     alive: Callable[[], bool],
     began: float | None = None,
     since: Marks | None = None,
+    answered: Callable[[str], None] = lambda _service: None,
 ) -> Readiness:
     """Wait up to `deadline` seconds for all four services; ends early when the server's processes have died.
 
-    `began` is the monotonic time that the seconds count from. Raises ServerError with what the logs say
-    (`since`: how far they were written when it started).
+    `began` is the monotonic time that the seconds count from; `answered` is told of each service, by the thread that
+    asked it. Raises ServerError with what the logs say (`since`: how far they were written when it started).
     """
     began = time.monotonic() if began is None else began
-    shared = _Round(server.config, namespace_of(server), began)
+    shared = _Round(server.config, namespace_of(server), began, answered)
     threads = [threading.Thread(target=shared.ask, args=(name,), daemon=True) for name in PROBES]
     for thread in threads:
         thread.start()

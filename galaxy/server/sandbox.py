@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.server.confinement import seccomp
+from galaxy.server.tls import DH_FILE
 
 # In the server -> in the server's folder.
 FOLDERS = {
@@ -17,7 +18,14 @@ FOLDERS = {
     "/var/cache/samba": "cache",
     "/var/log/samba": "log",
 }
-HOST_FILES = ("resolv.conf", "krb5.conf", "hosts", "hostname")
+# In the server -> in the server's etc-host/. What is no image's mount point is in /run, a tmpfs.
+HOST_FILES = {
+    "/etc/resolv.conf": "resolv.conf",
+    "/etc/krb5.conf": "krb5.conf",
+    "/etc/hosts": "hosts",
+    "/etc/hostname": "hostname",
+    DH_FILE: "dhparams.pem",
+}
 INSIDE_ENV = (
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME=/tmp",
@@ -169,7 +177,8 @@ def _own_mounts(box: Sandbox) -> list[dict[str, Any]]:
         _bind(box.folder / source, place, [*quiet, "noexec", "rw"]) for place, source in FOLDERS.items()
     ]
     files = [
-        _bind(box.folder / "etc-host" / name, f"/etc/{name}", [*quiet, "noexec", "ro"]) for name in HOST_FILES
+        _bind(box.folder / "etc-host" / source, place, [*quiet, "noexec", "ro"])
+        for place, source in HOST_FILES.items()
     ]
     return [*tmpfs, *folders, *files]
 

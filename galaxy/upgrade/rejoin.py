@@ -41,7 +41,7 @@ from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
 from galaxy.upgrade.partners import look
 from galaxy.upgrade.replicate import deliver, link
-from galaxy.upgrade.smoke import smoke
+from galaxy.upgrade.smoke import smoke, start_smoked
 from galaxy.upgrade.switch import with_image
 
 _DELIVER_SECONDS = 300.0
@@ -362,8 +362,7 @@ def _has_left(server: Server, request: RejoinRequest) -> bool:
 def _go_back(server: Server, progress: _Progress) -> None:
     say(f"{server.name}: going on with the version of before the rollback")
     if progress.running:
-        lifecycle.start_held(server, progress.settings, in_network=network_is_up(server))
-        smoke(server)
+        start_smoked(server, progress.settings, in_network=network_is_up(server))
     server.pending.unlink()
 
 

@@ -30,7 +30,7 @@ from galaxy.upgrade.history import UpgradeRecord, forget
 from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
 from galaxy.upgrade.plan import UpgradePlan
-from galaxy.upgrade.smoke import smoke
+from galaxy.upgrade.smoke import start_smoked
 
 
 class SwitchRecord(BaseModel):
@@ -104,8 +104,7 @@ def switch(
         _note(server, record.model_copy(update={"touched": True}))
         convert(server)
         moved = with_image(server, plan.target.id)
-        started = lifecycle.start_held(moved, settings, in_network=True).all if start else 0.0
-        probed = max(smoke(moved).values()) if start else 0.0
+        started, probed = _started(moved, settings) if start else (0.0, 0.0)
     return Switched(
         snapshot=kept.id,
         stopped=stopped,
@@ -114,6 +113,12 @@ def switch(
         probed=probed,
         away=time.monotonic() - began if start else 0.0,
     )
+
+
+def _started(server: Server, settings: Settings) -> tuple[float, float]:
+    """Seconds until the server was ready, and those that its first users' questions took beyond that."""
+    ready, probed = start_smoked(server, settings, in_network=True)
+    return ready.all, probed
 
 
 def warm(store: Store, image_id: str) -> None:
@@ -178,8 +183,7 @@ def _return(target: str) -> None:
     else:
         snapshot.abandon(server, record.snapshot)  # before the start, which may need its room
     if record.running:
-        lifecycle.start_held(server, record.settings, in_network=network_is_up(server))
-        smoke(server)
+        start_smoked(server, record.settings, in_network=network_is_up(server))
     server.pending.unlink()
 
 

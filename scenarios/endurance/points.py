@@ -20,7 +20,7 @@ from galaxy.host.journal import Entry
 # What is one page of verbs, by the module that calls them, and what those verbs are made of.
 _VERBS = {
     "galaxy.upgrade.upgrade": ("preflight", "rehearse", "switch", "look_after", "prune"),
-    "galaxy.upgrade.switch": ("warm", "_note", "with_image", "smoke", "remember", "sync_folder"),
+    "galaxy.upgrade.switch": ("warm", "_note", "with_image", "start_smoked", "remember", "sync_folder"),
     "galaxy.server.snapshot": ("prepare", "complete", "copy_state", "freshen", "sync_file_system"),
     "galaxy.server.lifecycle": (
         *("stop_quickly", "start_held", "_end", "delete", "write_bundle", "launch", "wait_ready"),

@@ -1,9 +1,11 @@
 """What a server is made from: names, configuration, the texts and the sandbox that follow from it."""
 
+from base64 import b64decode
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pyasn1.codec.der.decoder import decode
 
 from galaxy.host.errors import InputError
 from galaxy.host.files import read_password
@@ -26,6 +28,7 @@ from galaxy.server.provision import random_password
 from galaxy.server.resolver import forwarders
 from galaxy.server.sandbox import Isolated, Joins, Sandbox, SharesHost, oci_config
 from galaxy.server.template import template_id
+from galaxy.server.tls import DH_PARAMETERS, dh_option
 
 
 def config(**changes):
@@ -139,6 +142,25 @@ def test_the_server_asks_itself():
     files = host_files(config())
     assert files["resolv.conf"] == "search ad.example.org\nnameserver 192.0.2.10\n"
     assert "192.0.2.10 dc1.ad.example.org dc1" in files["hosts"]
+
+
+def test_dh_parameters_are_the_well_known_group_of_rfc_7919():
+    prime, generator = decode(b64decode("".join(DH_PARAMETERS.splitlines()[1:-1])))[0]
+    shown = f"{int(prime):X}"
+    assert (int(generator), len(shown)) == (2, 512)
+    assert shown.startswith("FFFFFFFFFFFFFFFFADF85458A2BB4A9AAFDC5620273D3CF1")
+    assert shown.endswith("886B423861285C97FFFFFFFFFFFFFFFF")
+    assert host_files(config())["dhparams.pem"] == DH_PARAMETERS
+
+
+@pytest.mark.parametrize("line", ["tls dh params file = /etc/samba/own.pem", "\tTLS  DHParamsFile=x"])
+def test_dh_parameters_of_ones_own_stay(tmp_path, line):
+    server = Server(store=None, config=config(), home=tmp_path)
+    server.etc.mkdir()
+    (server.etc / "smb.conf").write_text("[global]\n\tdns forwarder = 192.0.2.1\n")
+    assert dh_option(server) == ("--option=tls dh params file=/run/galaxy/dhparams.pem",)
+    (server.etc / "smb.conf").write_text(f"[global]\n{line}\n")
+    assert dh_option(server) == ()
 
 
 def test_forwarders_are_the_hosts_without_stubs(tmp_path):
