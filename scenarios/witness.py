@@ -6,7 +6,7 @@ The LDAP client is loaded when the first step needs it: the process that only ha
 import secrets
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,10 +61,10 @@ _QUERY = "(|(cn=kept*)(cn=burst*))"
 
 
 @contextmanager
-def writing(world: World) -> Iterator[None]:
+def writing(world: World) -> Iterator[Sequence[str]]:
     """Write objects one after the other until the server stops answering; all acknowledged ones are remembered.
 
-    The block begins when enough are acknowledged, with the writer still at work.
+    The block begins when enough are acknowledged, with the writer still at work; it gets the growing list of their DNs.
     """
     target = world.target()
     acknowledged: list[str] = []
@@ -84,7 +84,7 @@ def writing(world: World) -> Iterator[None]:
     try:
         assert enough.wait(_WRITES_DEADLINE), f"only {len(acknowledged)} writes in {_WRITES_DEADLINE:g} s"
         assert len(acknowledged) >= _WRITES, f"the server refused a write: {failures[0]}"
-        yield
+        yield acknowledged
     finally:
         writer.join(_WRITES_DEADLINE)
     assert not writer.is_alive(), "the client still waits for a server that is dead"

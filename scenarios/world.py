@@ -26,8 +26,8 @@ class World:
     """A cell's lab, images and servers; `stack` takes down what the cell has made.
 
     `written` is what steps put into the domain and must find again: DNs, with the password of those that have
-    one. `accounts` are others that must log on, by name, with their passwords. `evidence` is where the logs and
-    state of what failed go.
+    one; `later` is what was written after the state that a step goes back to. `accounts` are others that must log
+    on, by name, with their passwords. `evidence` is where the logs and state of what failed go.
     """
 
     store: Store
@@ -38,6 +38,7 @@ class World:
     stack: ExitStack
     servers: dict[str, Server] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
+    later: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
 
     @property

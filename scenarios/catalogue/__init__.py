@@ -5,6 +5,7 @@ from scenarios.catalogue.lifecycle import LIFECYCLE
 from scenarios.catalogue.replication import REPLICATION
 from scenarios.catalogue.rollback import REJOIN, ROLLBACK
 from scenarios.catalogue.rolling import ROLLING
+from scenarios.catalogue.snapshots import SNAPSHOTS
 from scenarios.catalogue.upgrade import CHAIN, CONTENT, FAILED, UPGRADE
 from scenarios.engine import Scenario
 
@@ -20,6 +21,7 @@ SCENARIOS: dict[str, Scenario] = {
         REJOIN,
         REPLICATION,
         ROLLING,
+        SNAPSHOTS,
         DISASTER,
     )
 }
