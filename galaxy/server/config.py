@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -180,6 +180,10 @@ class Server:
         """The name; a copy's has a sign in it that no server's name has."""
         return self.name if self.home is None else f"{self.name}+{path_digest(self.home)}"
 
+    def as_image(self, image_id: str) -> "Server":
+        """The server as it would be with another image; nothing is written."""
+        return replace(self, config=self.config.model_copy(update={"image_id": image_id}))
+
     def write(self) -> None:
         """Put server.toml in place."""
         write_atomic(self.folder / "server.toml", self.config.to_toml(), 0o600)
@@ -201,6 +205,16 @@ def load(store: Store, name: str) -> Server:
     if "/" in name or not file.is_file():
         raise InputError(f"there is no server {name}", "See which there are: galaxy ls")
     return Server(store=store, config=parse_toml(file, ServerConfig))
+
+
+def pending_server(target: str) -> Server | None:
+    """The server of a journal's target `store root:name`; None when it is gone, or nothing is pending."""
+    root, _, name = target.rpartition(":")
+    store = Store(root=Path(root))
+    if not (store.servers / name / "server.toml").exists():
+        return None
+    server = load(store, name)
+    return server if server.pending.exists() else None
 
 
 def servers(store: Store) -> tuple[Server, ...]:

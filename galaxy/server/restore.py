@@ -21,11 +21,10 @@ from galaxy.host.files import sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
 from galaxy.server import lifecycle, running
-from galaxy.server.config import Server, load
+from galaxy.server.config import Server, load, pending_server
 from galaxy.server.copying import copy_state, space_of, sync_file_system
-from galaxy.server.kept import CONFIG, Snapshot, config_of
+from galaxy.server.kept import Snapshot, config_of
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
@@ -160,21 +159,17 @@ def _keep(server: Server, outgoing: Path, record: RestoreRecord) -> Snapshot:
 @undoes("restore")
 def _return(target: str) -> None:
     """Back to the state of before, running if it ran; can be cut off and done again."""
-    root, _, name = target.rpartition(":")
-    store = Store(root=Path(root))
-    if not (store.servers / name / CONFIG).exists():
-        return  # removed since, with all it held
-    server = load(store, name)
-    if not server.pending.exists():
+    server = pending_server(target)
+    if server is None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
-    say(f"{name}: going back to the state before the restore")
+    say(f"{server.name}: going back to the state before the restore")
     if lifecycle.status(server).state == "running":
         lifecycle.kill(server)
     lifecycle.clear(server)
     exchange(server.folder, server.folder / _OUTGOING, server.folder / _INCOMING)
     if record.running:
-        lifecycle.start_held(load(store, name), record.settings)
+        lifecycle.start_held(load(server.store, server.name), record.settings)
     server.pending.unlink()
 
 

@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -19,8 +18,6 @@ from galaxy.host.files import write_atomic
 from galaxy.host.journal import Entry
 from galaxy.host.progress import step
 from galaxy.host.settings import Settings
-from galaxy.image.catalogue import Catalogue
-from galaxy.image.mount import mounted_root
 from galaxy.server import lifecycle
 from galaxy.server.config import NamespaceNetwork, Server
 from galaxy.server.snapshot import clone
@@ -31,6 +28,7 @@ from galaxy.upgrade.expected import load_rules
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import smoke
 from galaxy.upgrade.stagehand import temporary_administrator
+from galaxy.upgrade.switch import with_image
 from galaxy.upgrade.tier import TierResult, run_tier
 
 _SHOWN = 5
@@ -70,7 +68,7 @@ def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings
     ):
         try:
             before = dump(copy, entry)
-            new = _on_image(copy, plan.target.id)
+            new = with_image(copy, plan.target.id)
             ready = _first_start(new, settings)
             comparison = compare(before, dump(new, entry), load_rules())
             _require_kept(server, comparison)
@@ -115,14 +113,6 @@ def _network(entry: Entry, server: Server) -> Iterator[NamespaceNetwork]:
         netns.add_bridge("lan0", name)
         netns.add_address("lan0", server.config.address, 24, name)
         yield NamespaceNetwork(path=path)
-
-
-def _on_image(copy: Server, image_id: str) -> Server:
-    image = next(one for one in Catalogue(store=copy.store).images() if one.id == image_id)
-    mounted_root(copy.store, image)
-    moved = replace(copy, config=copy.config.model_copy(update={"image_id": image_id}))
-    moved.write()
-    return moved
 
 
 def _first_start(new: Server, settings: Settings) -> float:

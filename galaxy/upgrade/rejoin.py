@@ -23,10 +23,9 @@ from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.process import run
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
 from galaxy.release.version import Version
 from galaxy.server import lifecycle
-from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server, load
+from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server, load, pending_server
 from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest, begin
@@ -131,7 +130,7 @@ def _require_ready(server: Server, request: RejoinRequest) -> str:
     domain = survey(request.dc, namespace_of(server))
     if domain.dc.lower() == server.config.fqdn.lower():
         raise InputError(f"{request.dc} is {server.name} itself", "Give --dc the address of another DC.")
-    target = as_image(server, request.image_id)
+    target = server.as_image(request.image_id)
     wanted = _wanted(server, request)
     require_joinable(wanted, domain, Version.parse(image_of(target).version))
     with _visitor(server, request) as visitor:
@@ -228,7 +227,7 @@ def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) 
     _note(server, progress.model_copy(update={"leaving": True}))
     with step(f"taking the old {server.config.hostname} out of {server.config.realm}"):
         delete(server)  # its own container, ended and left behind, has the name
-        leave(as_image(server, request.image_id), wanted, domain)
+        leave(server.as_image(request.image_id), wanted, domain)
     _note(server, progress.model_copy(update={"leaving": True, "left": True}))
     join_held(entry, new, wanted, domain, progress.settings)
     _carry_over(server, new)
@@ -296,13 +295,6 @@ def _reached_by(server: Server) -> Network:
     return HostNetwork() if path is None else NamespaceNetwork(path=path)
 
 
-def as_image(server: Server, image_id: str) -> Server:
-    """The server as it would be with another image; nothing is written."""
-    return Server(
-        store=server.store, config=server.config.model_copy(update={"image_id": image_id}), home=server.home
-    )
-
-
 def _note(server: Server, progress: _Progress) -> None:
     write_atomic(server.pending, progress.model_dump_json() + "\n", 0o600)
 
@@ -335,12 +327,8 @@ def _settle(entry: Entry, server: Server, progress: _Progress) -> None:
 @undoes("rejoin")
 def _resume(target: str) -> None:
     """Back to the newer version as long as the domain knows it, else forward to the older; can be done again."""
-    root, _, name = target.rpartition(":")
-    store = Store(root=Path(root))
-    if not (store.servers / name / "server.toml").exists():
-        return  # removed since, with all it held
-    server = load(store, name)
-    if not server.pending.exists():
+    server = pending_server(target)
+    if server is None:
         return
     progress = _Progress.model_validate_json(server.pending.read_bytes())
     if lifecycle.status(server).state == "running":
@@ -356,7 +344,7 @@ def _has_left(server: Server, request: RejoinRequest) -> bool:
     """Whether the domain has forgotten the old DC, which is stopped; it may have refused to."""
     with _in_network(server, running=False):
         domain = survey(request.dc, namespace_of(server))
-        return not is_known(as_image(server, request.image_id), _wanted(server, request), domain)
+        return not is_known(server.as_image(request.image_id), _wanted(server, request), domain)
 
 
 def _go_back(server: Server, progress: _Progress) -> None:

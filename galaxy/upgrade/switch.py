@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,12 +18,10 @@ from galaxy.host.files import sync_folder, write_atomic
 from galaxy.host.journal import Entry, undoes
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
-from galaxy.image.catalogue import Catalogue
-from galaxy.image.mount import mounted_root
 from galaxy.server import lifecycle, snapshot
-from galaxy.server.config import Server, load
+from galaxy.server.config import Server, pending_server
 from galaxy.server.network import network_is_up
+from galaxy.server.rootfs import rootfs_of
 from galaxy.server.swap import swap_back
 from galaxy.upgrade.history import UpgradeRecord, forget
 from galaxy.upgrade.history import record as remember
@@ -83,7 +80,7 @@ def switch(
     `sound` when it began. `way` is how the history tells it from an upgrade.
     """
     start = plan.running if start is None else start
-    warm(server.store, plan.target.id)
+    warm(server.as_image(plan.target.id))
     ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
     record = SwitchRecord(
         image_id=plan.source.id,
@@ -121,10 +118,9 @@ def _started(server: Server, settings: Settings) -> tuple[float, float]:
     return ready.all, probed
 
 
-def warm(store: Store, image_id: str) -> None:
-    """Mount an image and read it once, so that nothing waits for the disk when every second counts."""
-    image = next(one for one in Catalogue(store=store).images() if one.id == image_id)
-    root = mounted_root(store, image)
+def warm(server: Server) -> None:
+    """Mount a server's image and read it once, so that nothing waits for the disk when every second counts."""
+    root = rootfs_of(server)
     for folder in ("usr/sbin", "usr/libexec", "usr/lib"):
         for file in (root / folder).rglob("*"):
             if file.is_file() and not file.is_symlink():
@@ -133,7 +129,7 @@ def warm(store: Store, image_id: str) -> None:
 
 def with_image(server: Server, image_id: str) -> Server:
     """The server with another image in its server.toml."""
-    moved = Server(store=server.store, config=server.config.model_copy(update={"image_id": image_id}))
+    moved = server.as_image(image_id)
     moved.write()
     return moved
 
@@ -166,15 +162,11 @@ def _note(server: Server, record: SwitchRecord) -> None:
 @undoes("switch")
 def _return(target: str) -> None:
     """Back to the old version with the old state, running if it ran; can be interrupted and done again."""
-    root, _, name = target.rpartition(":")
-    store = Store(root=Path(root))
-    if not (store.servers / name / "server.toml").exists():
-        return  # removed since, with all it held
-    server = load(store, name)
-    if not server.pending.exists():
+    server = pending_server(target)
+    if server is None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
-    say(f"{name}: going back to the version of before")
+    say(f"{server.name}: going back to the version of before")
     forget(server, record.snapshot)  # written just before the commit point
     _stop_all(server)  # it may have been told to stop already
     if record.touched:

@@ -18,7 +18,7 @@ from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import upgrade
 from scenarios.endurance.forked import forked
 from scenarios.endurance.ground import NAME, Ground, LostError
-from scenarios.endurance.kills import AT_WORK, Course, Say, Tally, tail
+from scenarios.endurance.kills import AT_WORK, Course, Say, Tally, each, tail
 from scenarios.endurance.points import COMMIT, watch
 from scenarios.smalldisk import fill
 
@@ -60,15 +60,13 @@ def fills_of(course: Course, count: int, choose: Callable[[Sequence[int], int], 
 def full_rounds(ground: Ground, course: Course, fills: Sequence[Fill], say: Say) -> Tally:
     """All rounds, one line each; LostError at the first that does not end as it must."""
     tally = Tally()
-    waiting = list(fills)
-    while waiting:
-        if ground.worn:
-            ground.reset()
-        with ground.writing():
-            while waiting and not ground.worn:
-                wanted = waiting.pop(0)
-                if not _round(ground, wanted, tally, say):
-                    waiting.insert(0, replace(wanted, boundary=course.before(wanted.boundary)))
+
+    def work(wanted: Fill) -> Fill | None:
+        if _round(ground, wanted, tally, say):
+            return None
+        return replace(wanted, boundary=course.before(wanted.boundary))
+
+    each(ground, fills, work)
     with ground.writing(), ground.scribe_still():
         if errors := ground.dbcheck():
             raise LostError(f"dbcheck finds {errors} errors after {tally.kills} full disks")
@@ -97,16 +95,10 @@ def _round(ground: Ground, wanted: Fill, tally: Tally, say: Say) -> bool:
     with ground.scribe_still():
         ground.require_good()
     tally.kills += filled
-    tally.old, tally.new = (
-        tally.old + (version == ground.old.version),
-        tally.new + (version == ground.new.version),
-    )
-    written = ground.ledger.count - before
-    tally.acknowledged += written
     came = "" if filled else " (not passed)"
     say(
-        f"full disk {tally.kills} at {where}{came}: {said.rpartition('/')[2].strip()[:90]}; {version} runs, "
-        f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({time.monotonic() - began:.1f} s)"
+        f"full disk {tally.kills} at {where}{came}: {said.rpartition('/')[2].strip()[:90]}; "
+        f"{tally.note(ground, version, before)} ({time.monotonic() - began:.1f} s)"
     )
     return filled
 

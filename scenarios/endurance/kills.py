@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from galaxy.host.journal import recover
 from galaxy.upgrade.plan import UpgradeRequest
@@ -15,6 +16,7 @@ from scenarios.endurance.ground import NAME, Ground, LostError
 from scenarios.endurance.points import COMMIT, watch
 
 Say = Callable[[str], None]
+Round = TypeVar("Round")
 # One round in so many rehearses first, and in one of so many the recovery is killed too.
 _REHEARSED = 12
 _RECOVERY_KILLED = 3
@@ -58,6 +60,14 @@ class Tally:
     acknowledged: int = 0
     recoveries_killed: int = 0
 
+    def note(self, ground: Ground, version: str, before: int) -> str:
+        """One more round, that ended with `version`, after `before` acknowledged writes; in words."""
+        self.old += version == ground.old.version
+        self.new += version == ground.new.version
+        written = ground.ledger.count - before
+        self.acknowledged += written
+        return f"{version} runs, {ground.ledger.count} acknowledged ({written} new), 0 lost"
+
 
 def survey(ground: Ground) -> Course:
     """Upgrade once, undisturbed, and list the boundaries on the way; the server is new afterwards."""
@@ -95,16 +105,26 @@ def kills_of(course: Course, count: int, chance: random.Random) -> Iterator[Kill
 def kill_rounds(ground: Ground, course: Course, kills: Sequence[Kill], say: Say) -> Tally:
     """All rounds, one line each; LostError at the first that does not end as it must."""
     tally = Tally()
-    waiting = list(kills)
+
+    def work(kill: Kill) -> Kill | None:
+        if _round(ground, kill, tally, say) or not kill.boundary:
+            return None
+        return replace(kill, boundary=course.before(kill.boundary))
+
+    each(ground, kills, work)
+    return tally
+
+
+def each(ground: Ground, rounds: Sequence[Round], work: Callable[[Round], Round | None]) -> None:
+    """Do all rounds under the scribe, each on a server that is as it should begin; `work` may return a stand-in."""
+    waiting = list(rounds)
     while waiting:
         if ground.worn:
             ground.reset()
         with ground.writing():
             while waiting and not ground.worn:
-                kill = waiting.pop(0)
-                if not _round(ground, kill, tally, say) and kill.boundary:
-                    waiting.insert(0, replace(kill, boundary=course.before(kill.boundary)))
-    return tally
+                instead = work(waiting.pop(0))
+                waiting[:0] = [instead] if instead is not None else []
 
 
 def _round(ground: Ground, kill: Kill, tally: Tally, say: Say) -> bool:
@@ -130,18 +150,12 @@ def _round(ground: Ground, kill: Kill, tally: Tally, say: Say) -> bool:
     except Exception as error:
         error.add_note(f"round {tally.kills}: killed at {where}, {kill}")
         raise
-    tally.old, tally.new = (
-        tally.old + (version == ground.old.version),
-        tally.new + (version == ground.new.version),
-    )
-    written = ground.ledger.count - before
-    tally.acknowledged += written
     how = "killed" if ended.killed else "not killed, for it ended before it was"
     also = ", the recovery too" if kill.recovery else ""
     say(
-        f"kill {tally.kills}: {how} at {where}{' in a rehearsal' if kill.rehearsal else ''}{also}: {version} runs, "
-        f"{ground.ledger.count} acknowledged ({written} new), 0 lost ({killed - began:.1f} + "
-        f"{recovered - killed:.1f} + {time.monotonic() - recovered:.1f} s)"
+        f"kill {tally.kills}: {how} at {where}{' in a rehearsal' if kill.rehearsal else ''}{also}: "
+        f"{tally.note(ground, version, before)} "
+        f"({killed - began:.1f} + {recovered - killed:.1f} + {time.monotonic() - recovered:.1f} s)"
     )
     return ended.killed
 
