@@ -19,11 +19,11 @@ from galaxy.server.config import Server, load
 from galaxy.server.container import delete, forget, handle, launch, sandbox, write_bundle
 from galaxy.server.logs import marks
 from galaxy.server.network import bring_up, joined, take_down
+from galaxy.server.options import samba_options
 from galaxy.server.provision import INIT
 from galaxy.server.ready import Readiness, wait_ready
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sound import require_sound
-from galaxy.server.tls import dh_option
 from galaxy.server.whole import require_whole
 from galaxy.server.writers import writers_held
 
@@ -220,7 +220,7 @@ def start_held(
     with journal(server.store, "start", server.name) as entry:
         if not in_network:
             bring_up(entry, server)
-        args = (INIT, "-t", f"{settings.stop_timeout:g}", *_SAMBA, *dh_option(server))
+        args = (INIT, "-t", f"{settings.stop_timeout:g}", *_SAMBA, *samba_options(server))
         bundle = write_bundle(server, sandbox(server, rootfs_of(server), args, joined(server)))
         entry.on_failure("tree", server.record)
         entry.on_failure("container", handle(server))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.server.confinement import seccomp
+from galaxy.server.options import LATER_FILE
 from galaxy.server.tls import DH_FILE
 
 # In the server -> in the server's folder.
@@ -25,6 +26,7 @@ HOST_FILES = {
     "/etc/hosts": "hosts",
     "/etc/hostname": "hostname",
     DH_FILE: "dhparams.pem",
+    LATER_FILE: "later.py",
 }
 INSIDE_ENV = (
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",

@@ -11,7 +11,6 @@ was chosen so that everybody can check it, and which RFC 7919 advises over group
 
 import ipaddress
 import os
-import re
 from datetime import UTC, datetime, timedelta
 
 from galaxy.server.config import Server, ServerConfig
@@ -20,9 +19,8 @@ from galaxy.server.config import Server, ServerConfig
 _FOLDER = ("private", "tls")
 _BITS = 3072
 _VALID = timedelta(days=730)
-# Where a running server finds the parameters; smb.conf ignores spaces and case in names.
+# Where a running server finds the parameters.
 DH_FILE = "/run/galaxy/dhparams.pem"
-_OWN_PARAMETERS = re.compile(r"^tlsdhparamsfile=", re.IGNORECASE | re.MULTILINE)
 # RFC 7919, appendix A.1: ffdhe2048.
 DH_PARAMETERS = """\
 -----BEGIN DH PARAMETERS-----
@@ -44,14 +42,6 @@ def write_certificate(server: Server) -> None:
         handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as sink:
             sink.write(data)
-
-
-def dh_option(server: Server) -> tuple[str, ...]:
-    """What Samba's command line needs to take the parameters; nothing when smb.conf names some of its own."""
-    text = (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
-    if _OWN_PARAMETERS.search(re.sub(r"[ \t]+", "", text)):
-        return ()
-    return (f"--option=tls dh params file={DH_FILE}",)
 
 
 def _self_signed(config: ServerConfig) -> dict[str, bytes]:

@@ -24,11 +24,12 @@ from galaxy.server.config import (
 from galaxy.server.confinement import CAPABILITIES, NUMBERS, granted, seccomp
 from galaxy.server.create import require_new
 from galaxy.server.inside import host_files, smb_conf
+from galaxy.server.options import samba_options
 from galaxy.server.provision import random_password
 from galaxy.server.resolver import forwarders
 from galaxy.server.sandbox import Isolated, Joins, Sandbox, SharesHost, oci_config
 from galaxy.server.template import template_id
-from galaxy.server.tls import DH_PARAMETERS, dh_option
+from galaxy.server.tls import DH_PARAMETERS
 
 
 def config(**changes):
@@ -153,14 +154,39 @@ def test_dh_parameters_are_the_well_known_group_of_rfc_7919():
     assert host_files(config())["dhparams.pem"] == DH_PARAMETERS
 
 
+def options_of(tmp_path, text):
+    server = Server(store=None, config=config(), home=tmp_path)
+    server.etc.mkdir(exist_ok=True)
+    (server.etc / "smb.conf").write_text(text)
+    return [word.removeprefix("--option=") for word in samba_options(server)]
+
+
+LATER_UPDATES = [
+    "dns update command=/usr/bin/python3 -IS /run/galaxy/later.py /usr/sbin/samba_dnsupdate --use-samba-tool",
+    "spn update command=/usr/bin/python3 -IS /run/galaxy/later.py /usr/sbin/samba_spnupdate",
+]
+DH = "tls dh params file=/run/galaxy/dhparams.pem"
+
+
+def test_a_start_adds_what_shortens_it(tmp_path):
+    assert options_of(tmp_path, smb_conf(config())) == [DH, *LATER_UPDATES]
+
+
 @pytest.mark.parametrize("line", ["tls dh params file = /etc/samba/own.pem", "\tTLS  DHParamsFile=x"])
 def test_dh_parameters_of_ones_own_stay(tmp_path, line):
-    server = Server(store=None, config=config(), home=tmp_path)
-    server.etc.mkdir()
-    (server.etc / "smb.conf").write_text("[global]\n\tdns forwarder = 192.0.2.1\n")
-    assert dh_option(server) == ("--option=tls dh params file=/run/galaxy/dhparams.pem",)
-    (server.etc / "smb.conf").write_text(f"[global]\n{line}\n")
-    assert dh_option(server) == ()
+    assert options_of(tmp_path, f"{smb_conf(config())}\n[global]\n{line}\n") == LATER_UPDATES
+
+
+def test_commands_of_ones_own_are_kept(tmp_path):
+    text = "[global]\n# dns update command = /no\n\tspn UpdateCommand = /opt/spn -v\n"
+    assert options_of(tmp_path, text) == [
+        DH,
+        "spn update command=/usr/bin/python3 -IS /run/galaxy/later.py /opt/spn -v",
+    ]
+
+
+def test_a_configuration_that_includes_others_is_left_alone(tmp_path):
+    assert options_of(tmp_path, f"{smb_conf(config())}\tinclude = /etc/samba/more.conf\n") == []
 
 
 def test_forwarders_are_the_hosts_without_stubs(tmp_path):

@@ -1,0 +1,43 @@
+"""What Samba's command line adds to the administrator's smb.conf, so that clients wait less for a start.
+
+Each is left alone when smb.conf says something of its own, and when it includes other files, which may.
+"""
+
+import re
+
+from galaxy.server.config import Server
+from galaxy.server.tls import DH_FILE
+
+# Where a running server finds what it starts its own housekeeping by: etc-host/later.py.
+LATER_FILE = "/run/galaxy/later.py"
+# Samba's tasks look at the server's DNS records and SPNs as soon as they run, by two Python programs of 0.45 s each of
+# a processor: those that SMB starts on, in the very second for which clients wait. What they would mend is due in
+# ten minutes anyway. (A mere lower priority would starve them on a busy host, and Samba ends them after 20 s.)
+LATER = """\
+import os, sys, time
+time.sleep(3)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+_HOUSEKEEPING = {"dns update command": None, "spn update command": "/usr/sbin/samba_spnupdate"}
+_DH_PARAMETERS = "tls dh params file"
+_SETTING = re.compile(r"^\s*([^#;=\n]+?)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
+_INCLUDES = ("include", "configfile", "copy")
+
+
+def samba_options(server: Server) -> tuple[str, ...]:
+    """The words for the command line of a server's start."""
+    text = (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
+    given = {_plain(name): value for name, value in _SETTING.findall(text)}
+    if any(name in given for name in _INCLUDES):
+        return ()
+    options = {} if _plain(_DH_PARAMETERS) in given else {_DH_PARAMETERS: DH_FILE}
+    for name, usual in _HOUSEKEEPING.items():
+        command = given.get(_plain(name), usual)
+        if command and command.startswith("/") and not command.endswith("\\"):
+            options[name] = f"/usr/bin/python3 -IS {LATER_FILE} {command}"
+    return tuple(f"--option={name}={value}" for name, value in options.items())
+
+
+def _plain(name: str) -> str:
+    """A parameter's name as Samba compares it: without spaces, in lower case (lib/param, strwicmp)."""
+    return re.sub(r"\s", "", name).lower()
