@@ -12,12 +12,15 @@ from galaxy.server.tls import DH_FILE
 LATER_FILE = "/run/galaxy/later.py"
 # Samba's tasks look at the server's DNS records and SPNs as soon as they run, by two Python programs of 0.45 s each of
 # a processor: those that SMB starts on, in the very second for which clients wait. What they would mend is due in
-# ten minutes anyway. (A mere lower priority would starve them on a busy host, and Samba ends them after 20 s.)
+# ten minutes anyway, but for a new server's, which has no SPN for LDAP before. (A mere lower priority would starve them
+# on a busy host, and Samba ends them after 20 s.)
 LATER = """\
 import os, sys, time
 time.sleep(3)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+# Written by samba_dnsupdate when all records of the server have once been right.
+_DONE_ONCE = "private/dns_update_cache"
 _HOUSEKEEPING = {"dns update command": None, "spn update command": "/usr/sbin/samba_spnupdate"}
 _DH_PARAMETERS = "tls dh params file"
 _SETTING = re.compile(r"^\s*([^#;=\n]+?)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
@@ -31,7 +34,8 @@ def samba_options(server: Server) -> tuple[str, ...]:
     if any(name in given for name in _INCLUDES):
         return ()
     options = {} if _plain(_DH_PARAMETERS) in given else {_DH_PARAMETERS: DH_FILE}
-    for name, usual in _HOUSEKEEPING.items():
+    later = _HOUSEKEEPING if (server.state / _DONE_ONCE).exists() else {}
+    for name, usual in later.items():
         command = given.get(_plain(name), usual)
         if command and command.startswith("/") and not command.endswith("\\"):
             options[name] = f"/usr/bin/python3 -IS {LATER_FILE} {command}"

@@ -154,10 +154,13 @@ def test_dh_parameters_are_the_well_known_group_of_rfc_7919():
     assert host_files(config())["dhparams.pem"] == DH_PARAMETERS
 
 
-def options_of(tmp_path, text):
+def options_of(tmp_path, text, *, registered=True):
     server = Server(store=None, config=config(), home=tmp_path)
     server.etc.mkdir(exist_ok=True)
     (server.etc / "smb.conf").write_text(text)
+    cache = server.state / "private/dns_update_cache"
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.touch() if registered else cache.unlink(missing_ok=True)
     return [word.removeprefix("--option=") for word in samba_options(server)]
 
 
@@ -170,6 +173,10 @@ DH = "tls dh params file=/run/galaxy/dhparams.pem"
 
 def test_a_start_adds_what_shortens_it(tmp_path):
     assert options_of(tmp_path, smb_conf(config())) == [DH, *LATER_UPDATES]
+
+
+def test_a_new_server_registers_itself_at_once(tmp_path):
+    assert options_of(tmp_path, smb_conf(config()), registered=False) == [DH]
 
 
 @pytest.mark.parametrize("line", ["tls dh params file = /etc/samba/own.pem", "\tTLS  DHParamsFile=x"])
