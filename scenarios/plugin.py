@@ -63,10 +63,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """With `-n auto`: no more workers than cells, cores, and cells' servers that fit into memory."""
+    """With `-n auto`: no more workers than cells, what keeps the cores busy, and cells' servers that fit into memory.
+
+    A checkpoint keeps a core busy by itself, nearly; a cell with several DCs waits for them half of its time.
+    """
     cells = cells_of(cells_left(config.option.results, _planned(config)))
     most = max((cell.scenario.servers for cell in cells), default=1)
-    return max(1, min(len(cells), len(os.sched_getaffinity(0)), memory_for_servers() // most))
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(len(cells), cores + (cores + 1) // 2, memory_for_servers() // most))
 
 
 def _planned(config: pytest.Config) -> RunInfo:

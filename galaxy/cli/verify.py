@@ -45,7 +45,12 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     target: Annotated[Path | None, typer.Option(metavar="FILE", help="Check the DC of this file.")] = None,
     server: Annotated[str | None, typer.Option(metavar="NAME", help="Check this running server.")] = None,
     tier: Annotated[Tier | None, typer.Option(help="With --server (smoke) or --target (full).")] = None,
-    workers: Annotated[int | None, typer.Option("-n", min=1, max=64, help="How many cells at once.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "-n", min=1, max=64, help="How many cells at once; by default what cores and memory allow."
+        ),
+    ] = None,
     select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only checks that match.")] = "",
     shard: Annotated[
         str, typer.Option(metavar="K/N", help="Only this part of the matrix's cells, as in 1/3.")
