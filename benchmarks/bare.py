@@ -2,7 +2,7 @@
 
 Everything that decides how fast a DC starts is the same on both sides: image, state, smb.conf, the files of /etc,
 host name, environment, open files, network namespace, the kernel's weight for all its processes together, and a
-clean stop before. The mounts are made before the clock starts.
+clean stop before. The mounts are made before the clock starts. What Galaxy adds to Samba's command line is Galaxy's.
 """
 
 import os
@@ -86,7 +86,11 @@ def _waiting(server: Server, name: str = "bare", first: str = "") -> Iterator[tu
 
 def _argv(server: Server, box: Sandbox, cgroup: Path, go: Path, first: str) -> list[str | Path]:
     binds = [(server.folder / source, f"{box.rootfs}{place}") for place, source in FOLDERS.items()]
-    binds += [(server.etc_host / name, f"{box.rootfs}/etc/{name}") for name in HOST_FILES]
+    binds += [
+        (server.etc_host / name, f"{box.rootfs}{place}")
+        for place, name in HOST_FILES.items()
+        if place.startswith("/etc/")
+    ]
     mounts = "".join(f"mount --bind '{source}' '{place}'\n" for source, place in binds)
     namespaces = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     network = [f"--net={path}"] if (path := namespace_of(server)) else []
