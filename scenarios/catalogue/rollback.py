@@ -7,7 +7,7 @@ partner, for which the snapshot is refused. (Before the commit point: the scenar
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from galaxy.host.errors import PolicyError
+from galaxy.host.errors import InputError, PolicyError
 from galaxy.host.files import read_password
 from galaxy.server.lifecycle import start, status
 from galaxy.upgrade.plan import UpgradeRequest
@@ -86,9 +86,26 @@ def _refuse(world: World) -> Figures:
         settle((a, b))
         dn = b.new_object("contact", "kept-of-the-partner")
     world.written[dn] = ""
+    process = status(world.dc).pid
     offer = _require_refused(world, Way.SNAPSHOT, "USNs")
     assert not offer.open
+    _require_password(world)
+    assert status(world.dc).pid == process, "a rollback that was refused has touched the server"
+    require_kept(world)
     return {}
+
+
+def _require_password(world: World) -> None:
+    """A rejoin asks the domain before anything is done: somebody whom it does not know changes nothing."""
+    wrong = "Nobody-has-this-1"
+    request = RollbackRequest(name=world.dc.name, way=Way.REJOIN, dc=SERVERS["dc2"], password=wrong)
+    try:
+        rollback(world.store, world.settings, request, show=lambda _: None, confirm=lambda _: True)
+    except InputError as refusal:
+        said = refusal.message
+    else:
+        said = "not refused at all"
+    assert "another password" in said, f"a rejoin with a wrong password was: {said}"
 
 
 def _rejoin(world: World) -> Figures:
@@ -208,7 +225,7 @@ REJOIN = Scenario(
         Step(
             name="refuse-snapshot",
             act=_refuse,
-            why="An old state would diverge from the partner silently: refused, whoever agrees to whatever.",
+            why="An old state would diverge from the partner silently: refused, as is a rejoin by a wrong password.",
         ),
         Step(
             name="rejoin",
