@@ -62,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Follower(folder, run, cells, workers), "galaxy-follower")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist has one of its own
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """With `-n auto`: no more workers than cells, what keeps the cores busy, and cells' servers that fit into memory.
 
