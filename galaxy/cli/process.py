@@ -86,7 +86,9 @@ def interruptible() -> Iterator[None]:
         for each in signals:
             signal.signal(each, _ignore)
         name = signal.Signals(number).name
-        raise InterruptedByUser(f"interrupted by {name}", "What had been begun has been undone.")
+        raise InterruptedByUser(
+            f"interrupted by {name}", "Nothing half made is left. To see what runs: galaxy ls"
+        )
 
     before = {each: signal.signal(each, interrupt) for each in signals}
     try:

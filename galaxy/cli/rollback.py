@@ -88,7 +88,7 @@ def _tell(plan: RollbackPlan, *, as_json: bool) -> None:
     elif (offer := plan.offer(plan.way)).loses and not as_json:
         print(f"{plan.server}: going back to {offer.what} loses:")
         for line in offer.loses:
-            print(f"  {line}")
+            print(f"  {line}", flush=True)
 
 
 def _asked(offer: Offer) -> bool:

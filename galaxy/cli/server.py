@@ -166,14 +166,18 @@ def exec_(
     """Run a program inside a running server; its exit code becomes galaxy's."""
     from galaxy.server.execute import become  # noqa: PLC0415 - as above
 
-    become(_known(name), command[1:] if command[0] == "--" else command)
+    server = _known(name)
+    lifecycle.require_settled(server)
+    become(server, command[1:] if command[0] == "--" else command)
 
 
 def shell(name: Name) -> None:
     """Open a shell inside a running server."""
     from galaxy.server.execute import become  # noqa: PLC0415
 
-    become(_known(name), ["/bin/sh", "-i"])
+    server = _known(name)
+    lifecycle.require_settled(server)
+    become(server, ["/bin/sh", "-i"])
 
 
 def rm(
@@ -187,8 +191,15 @@ def rm(
 ) -> None:
     """Remove a server with its configuration, its state, its secrets and its snapshots."""
     store = ready_store("Removing a server")
-    lifecycle.remove(load_to_remove(store, name, force=force), load_settings(), force=force)
+    server = load_to_remove(store, name, force=force)
+    joined = (server.log / "join.log").exists()
+    lifecycle.remove(server, load_settings(), force=force)
     print(f"{name}: removed")
+    if joined:
+        print(
+            f"  if {server.config.realm} still counts on it, on another DC: "
+            f"samba-tool domain demote --remove-other-dead-server={server.config.hostname.upper()}"
+        )
 
 
 def ls(as_json: Json = False) -> None:
@@ -204,6 +215,9 @@ def ls(as_json: Json = False) -> None:
     elif rows:
         columns = ("name", "image", "state", "address", "since")
         table([column.upper() for column in columns], [[row[column] for column in columns] for row in rows])
+        for row in rows:
+            if words := row.get("pending"):
+                print(f"{row['name']} {words}; see: galaxy status {row['name']}")
     else:
         print("there are no servers; make one: galaxy create NAME --image REF --realm REALM")
 

@@ -7,7 +7,7 @@ from galaxy.host.errors import GalaxyError
 from galaxy.image.catalogue import load_image
 from galaxy.server import running
 from galaxy.server.config import Server
-from galaxy.server.lifecycle import status
+from galaxy.server.lifecycle import status, unsettled
 from galaxy.server.logs import follow, last_lines, log_files
 from galaxy.server.ready import answers
 
@@ -24,6 +24,7 @@ def describe(server: Server) -> dict[str, Any]:
         "realm": server.config.realm,
         "network": server.config.network.kind,
         "image_id": server.config.image_id,
+        "pending": unsettled(server),
     }
 
 
@@ -47,6 +48,8 @@ def print_status(server: Server, *, as_json: bool) -> None:
         return
     state = f"{now.state} since {now.since}" if now.since else now.state
     print(f"{server.name}: {state}" + (f" ({now.why})" if now.why else ""))
+    if body["pending"]:
+        print(f"  {server.name} {body['pending']}\n  To finish or undo what was interrupted: galaxy recover")
     shown = (
         "host",
         "address",

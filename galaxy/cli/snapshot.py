@@ -35,6 +35,8 @@ def snapshot(
 
     A running one goes on; who writes to its databases waits for some milliseconds.
     """
+    if not reason.isprintable():
+        raise InputError("a snapshot's reason is one line of printable text", "Leave out control characters.")
     made = take(load(ready_store("Taking a snapshot"), name), reason, pinned=pin)
     if as_json:
         print_json(_plain(made))

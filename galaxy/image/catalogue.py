@@ -100,6 +100,8 @@ class Catalogue:
         what there is.
         """
         images = self.images()
+        if not ref:
+            raise InputError("no image is named", _offer(list(images), "VERSION"))
         for wanted in (ref, f"{ref}+packages"):
             named = [image for image in images if image.ref == wanted]
             if named:

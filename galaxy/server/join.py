@@ -47,13 +47,15 @@ class JoinRequest:
     """What a new server of an existing domain shall be.
 
     `server.password` is `user`'s, who may add DCs; `server.domain` is left out, for the domain tells it. `dc` is the
-    address of a running DC; without a `site` the new one is put into the site of that DC.
+    address of a running DC; without a `site` the new one is put into the site of that DC. The version of its account's
+    keys will be `above` that number: one that takes another's place has other keys under other versions.
     """
 
     server: CreateRequest
     dc: str
     user: str = ADMINISTRATOR
     site: str | None = None
+    above: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class _Asked:
     realm: str
     host: str
     site: str
+    above: int = 0
     password: str = field(repr=False)
 
     def as_json(self) -> str:
@@ -170,6 +173,7 @@ def _asked(request: JoinRequest, config: ServerConfig, domain: Domain) -> _Asked
         realm=config.dns_domain,
         host=config.hostname,
         site=request.site or "",
+        above=request.above,
         password=request.server.password or "",
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.journal import journal, undoes
-from galaxy.host.lock import locked
+from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -31,6 +31,7 @@ _KILL_SECONDS = 10.0
 _UNDO_SECONDS = 10.0
 # Far beyond what a write of a client takes, short of what a check of the whole database does.
 _WRITES_SECONDS = 1.0
+_LEFT = "is in the middle of a change that was interrupted; clients cannot connect to it"
 _SAMBA = ("/usr/sbin/samba", "--foreground", "--no-process-group")
 
 
@@ -54,11 +55,24 @@ def held(server: Server) -> Iterator[None]:
     """
     with locked(server.store, server.lock):
         if server.pending.exists():
-            raise PolicyError(
-                f"an interrupted switch of {server.name} to another version has not been undone yet",
-                "Run: galaxy recover",
-            )
+            raise PolicyError(f"{server.name} {_LEFT}", "Run: galaxy recover")
         yield
+
+
+def require_settled(server: Server) -> None:
+    """PolicyError while a switch of versions is under way: what is written now may be taken back."""
+    if words := unsettled(server):
+        raise PolicyError(
+            f"{server.name} {words}", "Wait for the command that is at work, or run: galaxy recover"
+        )
+
+
+def unsettled(server: Server) -> str:
+    """Of a server that is between two versions or states: what is at work on it, or was; '' of any other."""
+    if not server.pending.exists():
+        return ""
+    who = at_work(server.store, server.lock)
+    return f"is being changed by {who}" if who else _LEFT
 
 
 def start(server: Server, settings: Settings) -> Readiness:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from galaxy.host.errors import ServerError
 from galaxy.host.files import require_space, sync_folder
 from galaxy.host.journal import Entry, journal
+from galaxy.host.progress import say
 from galaxy.server import lifecycle, running
 from galaxy.server.config import Network, Server
 from galaxy.server.container import handle
@@ -19,6 +21,7 @@ from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_file_system
 from galaxy.server.kept import CONFIG, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
+from galaxy.server.sound import require_sound
 from galaxy.server.writers import first_in_line, writers_held
 
 _PASSES = 4
@@ -69,10 +72,20 @@ def snapshot(server: Server, reason: str = "by hand", *, pinned: bool = False) -
         lifecycle.held(server),
         journal(server.store, "snapshot", server.name) as entry,
     ):
+        if running.alive(server) is None:
+            _tell_damage(server)
         ahead = prepare(entry, server, reason)
         with writers_held(server) as held:
             copied = freshen(server.folder, ahead.path, ahead.copied.seen)
         return _finish(server, ahead, copied, held=held.seconds, pinned=pinned)
+
+
+def _tell_damage(server: Server) -> None:
+    """A damaged state is kept too, for whoever mends it; but nobody shall take it for a way back."""
+    try:
+        require_sound(server)
+    except ServerError as error:
+        say(f"the snapshot is of a damaged server: {error.message}")
 
 
 def prepare(entry: Entry, server: Server, reason: str) -> Prepared:

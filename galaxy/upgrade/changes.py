@@ -1,9 +1,7 @@
 """What has been written since a snapshot: what going back to it would lose, in words for who must decide that."""
 
 import difflib
-import filecmp
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +10,15 @@ from typing import Any
 from galaxy.host.journal import Entry
 from galaxy.server.config import Server
 from galaxy.upgrade.consult import consult
+from galaxy.upgrade.filechanges import FileChange, file_changes
 from galaxy.upgrade.noise import Changed, by_machine
 
-_NTACL = "security.NTACL"
 _PASSWORD = {
     *("unicodePwd", "dBCSPwd", "ntPwdHistory", "lmPwdHistory", "supplementalCredentials", "pwdLastSet"),
     "msDS-KeyVersionNumber",
 }
 # More than this nobody reads; --json has all.
 _SHOWN = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
-    """One file that is not as it was; `what` is created, changed, deleted or permissions."""
-
-    path: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +41,7 @@ class Changes:
     def lines(self, most: int = _SHOWN) -> Iterator[str]:
         """The list for people, at most so many lines of each sort."""
         yield from _section("objects", [object_line(item) for item in self.objects], most)
-        yield from _section("files of sysvol", [f"{item.what:<11} {item.path}" for item in self.files], most)
+        yield from _section("files", [f"{item.what:<11} {item.path}" for item in self.files], most)
         yield from _section("lines of smb.conf", list(self.settings), most)
         if self.machine:
             yield f"not listed: {self.machine} objects that the server changed by itself (logon times, its own records)"
@@ -60,7 +50,7 @@ class Changes:
         """The whole list, sort by sort."""
         return (
             ("objects", [object_line(item) for item in self.objects]),
-            ("files of sysvol", [f"{item.what:<11} {item.path}" for item in self.files]),
+            ("files", [f"{item.what:<11} {item.path}" for item in self.files]),
             ("lines of smb.conf", list(self.settings)),
         )
 
@@ -81,7 +71,7 @@ def changes_since(entry: Entry, server: Server, usn: int, before: Path, *, in_pl
     return Changes(
         objects=tuple(sorted(by_people, key=lambda item: (item.when, item.dn))),
         machine=len(changed) - len(by_people),
-        files=tuple(_file_changes(before / "state" / "sysvol", server.state / "sysvol")),
+        files=tuple(file_changes(before, server.folder)),
         settings=tuple(_setting_changes(before / "etc" / "smb.conf", server.etc / "smb.conf")),
     )
 
@@ -131,42 +121,6 @@ def _changed(told: dict[str, Any]) -> Changed:
         dynamic=told["dynamic"],
         when=told["when"],
     )
-
-
-def _file_changes(before: Path, now: Path) -> Iterator[FileChange]:
-    old, new = _files(before), _files(now)
-    for path in sorted(old | new):
-        if path not in new:
-            yield FileChange(path=path, what="deleted")
-        elif path not in old:
-            yield FileChange(path=path, what="created")
-        elif not _alike(before / path, now / path):
-            yield FileChange(path=path, what="changed")
-        elif _acl(before / path) != _acl(now / path):
-            yield FileChange(path=path, what="permissions")
-
-
-def _files(root: Path) -> set[str]:
-    """Everything below a folder, by its path from there; folders too, which have permissions and may be empty."""
-    return {
-        str((Path(place) / name).relative_to(root))
-        for place, folders, names in os.walk(root)
-        for name in (*folders, *names)
-    }
-
-
-def _alike(one: Path, other: Path) -> bool:
-    if one.is_dir() or other.is_dir():
-        return one.is_dir() and other.is_dir()
-    return filecmp.cmp(one, other, shallow=True)
-
-
-def _acl(path: Path) -> bytes:
-    """A file's Windows ACL as Samba keeps it (vfs_acl_xattr); empty when it has none."""
-    try:
-        return os.getxattr(path, _NTACL, follow_symlinks=False)
-    except OSError:
-        return b""
 
 
 def _setting_changes(before: Path, now: Path) -> Iterator[str]:

@@ -36,12 +36,20 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
     else:
         done = run_inside(server, argv) if in_place else _on_a_copy(entry, server, argv)
     if done.returncode != 0:
+        require_configuration(server, done)
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         raise ServerError(
             f"the database of {server.name} cannot be read: {lines[-1] if lines else done.returncode}",
             f"Look what is wrong with it: galaxy logs {server.name}",
         )
     return done.stdout
+
+
+def require_configuration(server: Server, done: Completed) -> None:
+    """ServerError when a program of Samba's failed because it cannot read smb.conf, which its own words hardly tell."""
+    if "Unable to load default file" in done.output:
+        file = server.etc / "smb.conf"
+        raise ServerError(f"Samba cannot read the smb.conf of {server.name}", f"Mend it: {file}")
 
 
 def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS) -> Completed:

@@ -21,6 +21,7 @@ from galaxy.server.container import handle, run_once, sandbox, write_bundle
 from galaxy.server.provision import INIT
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
+from galaxy.upgrade.consult import require_configuration
 from galaxy.upgrade.dumpfile import DataDump
 
 _SCRIPTS = ("dump.py", "databases.py", "files.py", "values.py")
@@ -78,6 +79,7 @@ def _run(server: Server, folder: str) -> Completed:
 
 
 def _unreadable(server: Server, done: Completed) -> ServerError:
+    require_configuration(server, done)
     lines = [line.strip() for line in done.output.splitlines() if line.strip()]
     return ServerError(
         f"the data of {server.name} cannot be read: {lines[-1] if lines else f'ended with {done.returncode}'}",

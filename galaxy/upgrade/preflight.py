@@ -11,6 +11,7 @@ from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import verify_digest
 from galaxy.release.version import Version
 from galaxy.server.config import HostNetwork, Server
+from galaxy.server.execute import exec_
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of
@@ -94,7 +95,20 @@ def _require_sound(server: Server) -> bool:
             f"{server.name} is broken before the upgrade: it does not answer {said}",
             f"Mend that first; its log may say why: galaxy logs {server.name}",
         )
+    _require_configuration(server)
     return True
+
+
+def _require_configuration(server: Server) -> None:
+    """What runs has read its smb.conf long ago; the next start has to read what is there now."""
+    done = exec_(server, ("testparm", "-s"))
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise ServerError(
+            f"{server.name} is broken before the upgrade: Samba cannot read its smb.conf any more: "
+            f"{lines[-1] if lines else f'testparm ends with {done.returncode}'}",
+            f"Mend it: {server.etc / 'smb.conf'}; galaxy exec {server.name} testparm -s says more",
+        )
 
 
 def _require_folders(server: Server) -> None:

@@ -32,6 +32,8 @@ from galaxy.upgrade.switch import with_image
 from galaxy.upgrade.tier import TierResult, run_tier
 
 _SHOWN = 5
+# What smbd makes at the first start of any version, and much else with it: a server without it has never been started.
+_FROM_THE_FIRST_START = "account_policy.tdb"
 
 
 class Rehearsal(BaseModel):
@@ -67,6 +69,8 @@ def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings
         _stage(entry, server) as (copy, pause),
     ):
         try:
+            if not (copy.state / _FROM_THE_FIRST_START).exists():
+                _first_start(copy, settings)
             before = dump(copy, entry)
             new = with_image(copy, plan.target.id)
             ready = _first_start(new, settings)
@@ -74,8 +78,11 @@ def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings
             _require_kept(server, comparison)
             errors = _require_sound(entry, server, new)
             checks = _check(new, evidence, settings)
-        except GalaxyError:
+        except GalaxyError as error:
             _keep(copy, evidence)
+            error.add_note(
+                f"That was the rehearsal, on a copy: {server.name} is as it was. Its logs: {evidence}"
+            )
             raise
         return Rehearsal(
             seconds=time.monotonic() - began,
@@ -115,13 +122,13 @@ def _network(entry: Entry, server: Server) -> Iterator[NamespaceNetwork]:
         yield NamespaceNetwork(path=path)
 
 
-def _first_start(new: Server, settings: Settings) -> float:
-    """The new version meets the databases for the first time; seconds until all services answered."""
-    ready = lifecycle.start(new, settings)
+def _first_start(copy: Server, settings: Settings) -> float:
+    """A version meets the databases for the first time; seconds until all services answered."""
+    ready = lifecycle.start(copy, settings)
     try:
-        smoke(new)
+        smoke(copy)
     finally:
-        lifecycle.stop(new, settings)
+        lifecycle.stop(copy, settings)
     return ready.all
 
 

@@ -252,8 +252,9 @@ def _keep_keys(old: Path, new: Path) -> None:
     """Let the new DC take tickets that were made for the old one, whose names it has.
 
     A partner keeps its ticket for hours and does not ask for another when it is refused: it would not replicate from
-    the new DC until then (WERR_GEN_FAILURE). Samba tries all keys of its keytab for such a ticket. A keytab is two
-    octets of version, then entries.
+    the new DC until then (WERR_GEN_FAILURE). A ticket names the version of its key, and the first one of that version
+    in the keytab is tried: so the new account's have other versions (`_newest_key`). A keytab is two octets of version,
+    then entries.
     """
     if not (old.exists() and new.exists()):
         return
@@ -262,6 +263,19 @@ def _keep_keys(old: Path, new: Path) -> None:
         if keytab.read(2) == keys[:2] == _KEYTAB_VERSION:
             keytab.seek(0, 2)
             keytab.write(keys[2:])
+
+
+def _newest_key(keytab: Path) -> int:
+    """The highest version of a key in a keytab; 0 without one."""
+    import krb5  # noqa: PLC0415 - only a rejoin needs it
+
+    if not keytab.exists():
+        return 0
+    context = krb5.init_context()
+    try:
+        return max((entry.kvno for entry in krb5.kt_resolve(context, f"FILE:{keytab}".encode())), default=0)
+    except krb5.Krb5Error as error:
+        raise ServerError(f"{keytab} cannot be read: {error}", "Put one in order, or remove it.") from None
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -286,6 +300,7 @@ def _wanted(server: Server, request: RejoinRequest) -> JoinRequest:
         ),
         dc=request.dc,
         user=request.user,
+        above=_newest_key(server.state / _KEYTAB),
     )
 
 

@@ -1,5 +1,6 @@
 """Replication asked for at once, by a DC as itself: what a server has must be at another DC when it leaves or comes."""
 
+import json
 import time
 
 from galaxy.host.errors import GalaxyError, ServerError
@@ -18,30 +19,41 @@ def deliver(server: Server, partner: str) -> None:
         _drs(server, "replicate", partner, server.config.fqdn, context)
 
 
-def _drs(server: Server, *words: str) -> None:
-    """Run `samba-tool drs` in a running server, as the DC itself; ServerError with what it says."""
-    done = exec_(server, ("samba-tool", "drs", *words, "--machine-pass"), timeout=_CONTEXT_SECONDS)
+def _drs(server: Server, *words: str) -> str:
+    """Run `samba-tool drs` in a running server, as the DC itself; ServerError with what it says.
+
+    Once more when the other DC says that a connection is gone: it may have kept one to the server that ran before.
+    """
+    argv = ("samba-tool", "drs", *words, "--machine-pass")
+    done = exec_(server, argv, timeout=_CONTEXT_SECONDS)
+    if "WERR_NETNAME_DELETED" in done.output:
+        done = exec_(server, argv, timeout=_CONTEXT_SECONDS)
     if done.returncode != 0:
         said = [line for line in done.output.splitlines() if line.startswith("ERROR")]
         raise ServerError(
             f"samba-tool drs {' '.join(words)} fails: {said[0] if said else done.returncode}",
-            "See what is wrong between them: samba-tool drs showrepl",
+            f"See what is wrong between them: galaxy exec {server.name} samba-tool drs showrepl",
         )
+    return done.stdout
 
 
 def link(server: Server, partner: str) -> None:
     """Have a partner read from a DC that has joined, which reads from it already: by itself it begins in ten minutes.
 
     Samba's KCC runs every five minutes, and what it has linked replicates at the next run (kccsrv:periodic_interval,
-    dreplsrv:periodic_interval). The partner has to know our new names first, which takes a moment.
+    dreplsrv:periodic_interval). The partner has to know our new names first, which takes a moment. And a KCC that is at
+    work while its DC is told whom to notify writes over that (kcc_utils.py, commit_repsTo), until the next pull.
     """
     deadline = time.monotonic() + _LINK_SECONDS
     while True:
         try:
             for host in (server.config.fqdn, partner):
                 _drs(server, "kcc", host)
-            for context in _contexts(server):
-                _drs(server, "replicate", partner, server.config.fqdn, context)
+            wanted = set(_contexts(server))
+            while wanted and time.monotonic() < deadline:
+                for context in wanted:
+                    _drs(server, "replicate", partner, server.config.fqdn, context)
+                wanted -= _notifies(server, partner)
         except GalaxyError as error:
             if time.monotonic() > deadline:
                 say(
@@ -51,6 +63,14 @@ def link(server: Server, partner: str) -> None:
             time.sleep(1.0)
         else:
             return
+
+
+def _notifies(server: Server, partner: str) -> set[str]:
+    """The contexts of which a server tells that partner its changes."""
+    said = _drs(server, "showrepl", "--json")
+    links = json.loads(said[said.index("{") :])["repsTo"]
+    name = partner.partition(".")[0].lower()
+    return {link["NC dn"] for link in links if link["DSA"].rpartition("\\")[2].lower() == name}
 
 
 def _contexts(server: Server) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from galaxy.server.copying import freshen
 from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of, rootfs_of
+from galaxy.server.sound import require_sound
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
@@ -155,7 +156,7 @@ def require_way(plan: RollbackPlan, request: RollbackRequest) -> Offer:
     if plan.way is None:
         named = ", ".join(f"--way {one.way}" for one in plan.offers if one.open)
         raise PolicyError(
-            f"no way back for {plan.server} is safe without a decision",
+            f"{plan.server} goes none of these ways back without a decision",
             f"Choose: {named}." if named else "Mend what is said of the ways above.",
         )
     offer = plan.offer(plan.way)
@@ -194,7 +195,13 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         snapshot.image_id if snapshot is not None and request.to else (record.from_image if record else "")
     )
     target, no_image = _target(server, old_id)
-    then = _then(entry, server, snapshot) if snapshot is not None else None
+    try:
+        then = _then(entry, server, snapshot) if snapshot is not None else None
+    except ServerError as error:
+        if request.to:
+            raise
+        then, snapshot = None, None
+        no_snapshot = f"the snapshot from before the upgrade cannot be used: {error.message}"
     directory, changes, unreadable = _look(entry, server, snapshot, then)
     running = lifecycle.status(server).state == "running"
     return Situation(
@@ -247,6 +254,8 @@ def _look(
 ) -> tuple[Directory | None, Changes | None, str]:
     """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
     try:
+        if lifecycle.status(server).state != "running":
+            require_sound(server)
         now = look(entry, server)
         changes = changes_since(entry, server, then.usn, snapshot.path) if then and snapshot else None
     except ServerError as error:

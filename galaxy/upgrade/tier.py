@@ -1,7 +1,6 @@
 """The smoke tier of the checks on one server, from inside galaxy: the same run as `galaxy verify --server`."""
 
-import ssl
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -11,12 +10,15 @@ from galaxy.gate.launch import Probe, run_target
 from galaxy.gate.policy import load_policy
 from galaxy.gate.probe import describe, write_target
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
+from galaxy.host.errors import CommandTimeoutError
+from galaxy.host.files import read_password
 from galaxy.host.netns import inside_network
 from galaxy.server.config import Server
+from galaxy.server.execute import exec_
 from galaxy.server.network import namespace_of
 
 _TIER = "smoke"
-_PATIENCE = 10  # ldap3 takes whole seconds
+_PATIENCE = 10.0
 
 
 class TierResult(BaseModel):
@@ -40,9 +42,7 @@ def run_tier(
     target = write_target(server, folder, account=account, password_file=password_file)
     describe(folder, server.name, "")
     path = namespace_of(server)
-    with ExitStack() as stack:
-        if path is not None:
-            stack.enter_context(inside_network(path))
+    with nullcontext() if path is None else inside_network(path):
         run_target(server.store, folder, Probe(file=target, tier=_TIER), lambda _line: None)
     finish(folder, load_policy(), seconds=0.0)
     items = read_results(folder / RESULTS_FILE)
@@ -55,35 +55,18 @@ def run_tier(
 
 
 def password_is_good(server: Server) -> bool:
-    """Whether the administrator's password that was made with the server still is it: one bind over TLS.
+    """Whether the administrator's password that was made with the server still is it: one ticket.
 
-    One wrong try is far below any lockout threshold; an administrator who has changed the password is the usual case.
+    Not by NTLM or LDAP: there Samba takes the password of before for another hour (smb.conf(5), old password allowed
+    period). One wrong try is far below any lockout threshold; an administrator who has changed the password is the
+    usual case.
     """
-    from ldap3 import NONE, Connection, Tls  # noqa: PLC0415 - 0.2 s
-    from ldap3 import Server as Host  # noqa: PLC0415
-    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415
-
     file = server.secrets / "admin-password"
     if not file.exists():
         return False
-    path = namespace_of(server)
+    logon = "PASSWD_FD=0 KRB5CCNAME=MEMORY:once exec net ads kerberos kinit -U Administrator"
     try:
-        with ExitStack() as stack:
-            if path is not None:
-                stack.enter_context(inside_network(path))
-            tls = Tls(validate=ssl.CERT_NONE)  # the server's own certificate is of its own making
-            host = Host(
-                server.config.address,
-                port=636,
-                use_ssl=True,
-                tls=tls,
-                get_info=NONE,
-                connect_timeout=_PATIENCE,
-            )
-            word = file.read_text(encoding="utf-8").rstrip("\n")
-            session = Connection(
-                host, f"Administrator@{server.config.realm}", word, receive_timeout=_PATIENCE
-            )
-            return bool(session.bind())
-    except LDAPException:
+        done = exec_(server, ("/bin/sh", "-c", logon), stdin=f"{read_password(file)}\n", timeout=_PATIENCE)
+    except CommandTimeoutError:
         return False
+    return done.returncode == 0

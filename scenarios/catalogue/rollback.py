@@ -126,6 +126,15 @@ def _converge(world: World) -> Figures:
     return figures
 
 
+def _rejoin_again(world: World) -> Figures:
+    """A DC that has joined has keys of the version that any join gives: its next ones must have another."""
+    _upgrade(world)
+    _go(world, Way.REJOIN)
+    require_kept(world)
+    with partners(world, "dc1", "dc2") as (a, b):
+        return replicated.told(a, b)
+
+
 def _go(world: World, way: Way) -> RollbackReport:
     """Go one way, agreeing to what it loses; the old version runs afterwards, checked."""
     request = RollbackRequest(
@@ -210,7 +219,7 @@ ROLLBACK = Scenario(
 
 REJOIN = Scenario(
     name="rejoin",
-    weight=60,
+    weight=120,
     roles=("old", "new"),
     servers=2,
     admits=forward,
@@ -238,6 +247,11 @@ REJOIN = Scenario(
             checkpoint="rejoined",
             image=0,
             why="Each DC gets the other's changes by itself, although both know the other by tickets of before.",
+        ),
+        Step(
+            name="rejoin-again",
+            act=_rejoin_again,
+            why="Now it is a DC that has joined: upgraded and rejoined once more, it replicates both ways at once.",
         ),
         _REMOVE,
     ),

@@ -91,10 +91,30 @@ def known(told):
             raise RefusedError("known", str(found.dn))
 
 
+def raise_keys_above(version):
+    """Let a join set its account's password until the version of its keys is above that number.
+
+    Each setting is one more (MS-ADTS 3.1.1.4.5.16); samba.join reads the version afterwards, for secrets and keytab.
+    """
+    once = SamDB.setpassword
+
+    def setpassword(self, search_filter, newpassword, **options):
+        for _ in range(version + 1):
+            once(self, search_filter, newpassword, **options)
+            found = self.search(
+                base=self.get_default_basedn(), expression=search_filter, attrs=["msDS-KeyVersionNumber"]
+            )
+            if int(str(found[0]["msDS-KeyVersionNumber"])) > version:
+                return
+
+    SamDB.setpassword = setpassword
+
+
 def join(told):
     """`samba-tool domain join`, with the password in this process's memory alone."""
     from samba.netcmd import main
 
+    raise_keys_above(told["above"])
     words = ["domain", "join", told["realm"], "DC", "--server=" + told["dc"], "--dns-backend=SAMBA_INTERNAL"]
     words += ["--username=" + told["user"], "--password=" + told["password"]]
     words += ["--site=" + told["site"]] if told["site"] else []

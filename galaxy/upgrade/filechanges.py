@@ -1,0 +1,110 @@
+"""Which files of a server people have changed since a snapshot: all of its configuration and state but Samba's own."""
+
+import filecmp
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxy.server.tdbfile import FlawError, entries
+
+_NTACL = "security.NTACL"
+_PARTS = ("etc", "state")
+# By path in the server's folder. smb.conf is compared line by line; what databases hold, by the directory's own numbers
+# (changes.py) or below.
+_SAMBAS_OWN = re.compile(
+    r"etc/smb\.conf"
+    r"|state/.*\.(tdb|ldb|ldb-lock)"
+    r"|state/private/(sam\.ldb\.d|msg\.sock|msg\.lock|smbd\.tmp|ldap_priv|dns)"
+    r"|state/private/((krb5|kdc)\.conf|named\..*)"
+    r"|state/private/(.*\.keytab|dns_update_cache|dns_update_list|spn_update_list|encrypted_secrets\.key)"
+    r"|state/(bind-dns|ntp_signd|winbindd_privileged|printing|smb_krb5|msg\.lock|msg\.sock)"
+)
+# What people write into databases that no change number counts: which records, and what they are to people.
+_DATABASES: Mapping[str, tuple[Callable[[bytes], bool], str]] = {
+    "state/registry.tdb": (
+        lambda key: b"\\SAMBA\\SMBCONF\\" in key.upper(),
+        "shares and settings in the registry (net conf)",
+    ),
+    "state/share_info.tdb": (lambda key: key.startswith(b"SECDESC/"), "permissions of shares"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One file that is not as it was; `what` is created, changed, deleted or permissions."""
+
+    path: str
+    what: str
+
+
+def file_changes(before: Path, now: Path) -> Iterator[FileChange]:
+    """What differs between the folders of two states of a server; both are only read."""
+    for part in _PARTS:
+        yield from _changes(before, now, part)
+    for path, (wanted, words) in _DATABASES.items():
+        if _records(before / path, wanted) != _records(now / path, wanted):
+            yield FileChange(path=f"{path}: {words}", what="changed")
+
+
+def _changes(before: Path, now: Path, part: str) -> Iterator[FileChange]:
+    old, new = _files(before, part), _files(now, part)
+    for path in sorted(old | new):
+        if path not in new:
+            yield FileChange(path=path, what="deleted")
+        elif path not in old:
+            yield FileChange(path=path, what="created")
+        elif not _alike(before / path, now / path):
+            yield FileChange(path=path, what="changed")
+        elif _acl(before / path) != _acl(now / path):
+            yield FileChange(path=path, what="permissions")
+
+
+def _files(root: Path, part: str) -> set[str]:
+    """Everything of people's below a folder; folders too, which have permissions and may be empty, but no sockets."""
+    found = set()
+    for place, folders, names in os.walk(root / part):
+        at = Path(place).relative_to(root)
+        folders[:] = [name for name in folders if not _SAMBAS_OWN.fullmatch(str(at / name))]
+        found |= {str(at / name) for name in folders}
+        found |= {
+            str(at / name)
+            for name in names
+            if not _SAMBAS_OWN.fullmatch(str(at / name)) and not _is_socket(Path(place, name))
+        }
+    return found
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.lstat().st_mode)
+    except FileNotFoundError:
+        return True  # it has gone just now, which only what runs does
+
+
+def _alike(one: Path, other: Path) -> bool:
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    if one.is_dir() or other.is_dir():
+        return one.is_dir() and other.is_dir()
+    return filecmp.cmp(one, other, shallow=True)
+
+
+def _acl(path: Path) -> bytes:
+    """A file's Windows ACL as Samba keeps it (vfs_acl_xattr); empty when it has none."""
+    try:
+        return os.getxattr(path, _NTACL, follow_symlinks=False)
+    except OSError:
+        return b""
+
+
+def _records(file: Path, wanted: Callable[[bytes], bool]) -> dict[bytes, bytes] | None:
+    """The records of a TDB that people make; None when it cannot be read, which then differs from one that can."""
+    if not file.exists():
+        return {}
+    try:
+        return {key: value for key, value in entries(file) if wanted(key)}
+    except FlawError:
+        return None
