@@ -70,9 +70,11 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     --merge` joins the shards of all machines. --resume repeats no cell that was finished. Ends with 0 when nothing
     failed or was blocked.
     """
-    if sum(value is not None for value in (matrix, target, server, resume or None)) != 1:
+    kinds = sum(value is not None for value in (matrix, target, server, resume or None))
+    if kinds != 1:
+        some = "only one" if kinds else "one"
         raise InputError(
-            "one of --matrix, --resume, --server and --target must be given", "As in: --matrix quick"
+            f"{some} of --matrix, --resume, --server and --target must be given", "As in: --matrix quick"
         )
     if run is not None and not resume:
         raise InputError(f"{str(run)!r} is one word too many", "A run's folder goes with --resume.")
