@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import require_space, sha256_file, sha256_text, size, sweep, write_atomic
-from galaxy.host.lock import locked
+from galaxy.host.lock import at_work, locked
 from galaxy.host.process import background, run
 from galaxy.host.settings import load_settings, parse_toml
 from galaxy.host.store import Store, default_store
@@ -89,7 +89,7 @@ with locked(Store(root=Path(sys.argv[2])), "dc1"):
 """
 
 
-def test_a_lock_says_who_holds_it_and_goes_with_its_holder(tmp_path) -> None:
+def test_a_lock_says_who_holds_it_and_goes_with_its_holder(tmp_path, capsys) -> None:
     store = default_store().ensure()
     log = tmp_path / "log"
     with background([sys.executable, "-c", HOLD, store.root], log=log) as holder:
@@ -100,10 +100,15 @@ def test_a_lock_says_who_holds_it_and_goes_with_its_holder(tmp_path) -> None:
             locked(store, "dc1", wait=0.1),
         ):
             pass
+        assert (
+            f"dc1 is in use by galaxy build (process {holder.pid}); waiting for it" in capsys.readouterr().err
+        )
+        assert at_work(store, "dc1") == f"galaxy build (process {holder.pid})"
         with locked(store, "dc2"):
             pass
     with locked(store, "dc1", wait=0.1):
         pass
+    assert at_work(store, "dc1") == at_work(store, "never") == ""
 
 
 class Colour(BaseModel, extra="forbid"):

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from galaxy.host.errors import HostError, InputError, ServerError
+from galaxy.host.errors import HostError, InputError, PolicyError, ServerError
+from galaxy.host.lock import locked
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import container, lifecycle, logs, ports, ready, running
@@ -30,6 +31,20 @@ def server(tmp_path):
     found = Server(store=Store(root=tmp_path).ensure(), config=config)
     found.log.mkdir(parents=True)
     return found
+
+
+def test_a_server_in_the_middle_of_a_change_takes_no_command(server):
+    assert lifecycle.unsettled(server) == ""
+    lifecycle.require_settled(server)
+    server.folder.mkdir(parents=True, exist_ok=True)
+    server.pending.write_text("{}")
+    with pytest.raises(PolicyError, match="dc1 is in the middle of a change that was interrupted") as refusal:
+        lifecycle.require_settled(server)
+    assert "galaxy recover" in refusal.value.hint
+    with pytest.raises(PolicyError, match="in the middle of a change"), lifecycle.held(server):
+        pass
+    with locked(server.store, server.lock):
+        assert lifecycle.unsettled(server).startswith("is being changed by galaxy ")
 
 
 @pytest.fixture
