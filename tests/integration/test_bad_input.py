@@ -23,7 +23,9 @@ from galaxy.image.catalogue import Image
 from galaxy.server.config import PrivateNetwork
 from galaxy.server.ports import host_addresses
 
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+# It may read this checkout wherever it is, below /root for one.
+READS = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *READS)
 PRIVATE = ("--network", "private")
 
 
