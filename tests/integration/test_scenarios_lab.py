@@ -92,6 +92,6 @@ def test_a_killed_lab_is_undone_by_the_next_command(store, tmp_path):
 
 
 def _says_ready(log: Path) -> bool:
-    """Poll for up to 20 s; the log appears with its process."""
-    done = run(["timeout", "20", "sh", "-c", f"until grep -q ready {log}; do sleep 0.05; done"], check=False)
+    """Poll for up to a minute, for a busy host; the log appears with its process."""
+    done = run(["timeout", "60", "sh", "-c", f"until grep -q ready {log}; do sleep 0.05; done"], check=False)
     return done.returncode == 0
