@@ -12,7 +12,7 @@ from galaxy.host.process import background, run
 from galaxy.host.store import Store
 
 SCRIPT = """
-import socket, sys, threading, time
+import os, socket, sys, threading, time
 from contextlib import ExitStack
 from pathlib import Path
 from galaxy.host.journal import journal
@@ -21,7 +21,7 @@ from galaxy.host.store import Store
 from scenarios.lab import CLIENT, SERVERS, entered_lab
 
 store = Store(root=Path(sys.argv[1])).ensure()
-etc = store.root / "etc"
+etc = store.root / f"etc-{os.getpid()}"  # as each worker has one of its own
 etc.mkdir(exist_ok=True)
 with journal(store, "verify", "test") as entry, entered_lab(entry, etc) as lab:
     with lab.connected("dc1") as one, lab.connected("dc2"):
