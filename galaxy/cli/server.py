@@ -166,18 +166,14 @@ def exec_(
     """Run a program inside a running server; its exit code becomes galaxy's."""
     from galaxy.server.execute import become  # noqa: PLC0415 - as above
 
-    server = _known(name)
-    lifecycle.require_settled(server)
-    become(server, command[1:] if command[0] == "--" else command)
+    become(_settled(name), command[1:] if command[0] == "--" else command)
 
 
 def shell(name: Name) -> None:
     """Open a shell inside a running server."""
     from galaxy.server.execute import become  # noqa: PLC0415
 
-    server = _known(name)
-    lifecycle.require_settled(server)
-    become(server, ["/bin/sh", "-i"])
+    become(_settled(name), ["/bin/sh", "-i"])
 
 
 def rm(
@@ -224,6 +220,13 @@ def ls(as_json: Json = False) -> None:
 
 def _known(name: str) -> Server:
     return load(_store(), name)
+
+
+def _settled(name: str) -> Server:
+    """A server in which programs may be run: what they write stays."""
+    server = _known(name)
+    lifecycle.require_settled(server)
+    return server
 
 
 def _store() -> Store:

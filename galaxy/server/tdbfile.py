@@ -9,6 +9,7 @@ changed inside of a value keeps the file sound: TDB has no checksums.
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MAGIC = b"TDB file\n"
@@ -29,24 +30,29 @@ class FlawError(Exception):
 
 def require_sound_tdb(path: Path) -> None:
     """FlawError when a TDB file is damaged, or none."""
-    if path.stat().st_size < _FREE_LIST:
-        raise FlawError("it is cut short")
-    # What is put back is put back in our copy of these pages only.
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+    with _mapped(path) as data:
         _require_sound(data)
 
 
 def entries(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """The keys and values of a TDB file, in no order; FlawError when it is damaged, or written to at this moment."""
-    require_sound_tdb(path)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+    with _mapped(path) as data:
+        _require_sound(data)
         _, _, size, _, recovery = _HEADER.unpack_from(data)
-        _roll_back(data, recovery)
         for at in _records(data, _FREE_LIST + 4 * (size + 1), recovery)[0]:
             _, _, key, value, _, magic = _RECORD.unpack_from(data, at)
             start = at + _RECORD.size
             if magic == _USED:
                 yield bytes(data[start : start + key]), bytes(data[start + key : start + key + value])
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    """The file in memory. What is put back there is put back in our copy of its pages only."""
+    if path.stat().st_size < _FREE_LIST:
+        raise FlawError("it is cut short")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+        yield data
 
 
 def _require_sound(data: mmap.mmap) -> None:

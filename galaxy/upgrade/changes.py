@@ -40,9 +40,8 @@ class Changes:
 
     def lines(self, most: int = _SHOWN) -> Iterator[str]:
         """The list for people, at most so many lines of each sort."""
-        yield from _section("objects", [object_line(item) for item in self.objects], most)
-        yield from _section("files", [f"{item.what:<11} {item.path}" for item in self.files], most)
-        yield from _section("lines of smb.conf", list(self.settings), most)
+        for title, lines in self.sections():
+            yield from _section(title, lines, most)
         if self.machine:
             yield f"not listed: {self.machine} objects that the server changed by itself (logon times, its own records)"
 

@@ -16,10 +16,10 @@ _PARTS = ("etc", "state")
 # (changes.py) or below.
 _SAMBAS_OWN = re.compile(
     r"etc/smb\.conf"
-    r"|state/.*\.(tdb|ldb|ldb-lock)"
+    r"|state/(private/)?[^/]*\.(tdb|ldb|ldb-lock)"
     r"|state/private/(sam\.ldb\.d|msg\.sock|msg\.lock|smbd\.tmp|ldap_priv|dns)"
     r"|state/private/((krb5|kdc)\.conf|named\..*)"
-    r"|state/private/(.*\.keytab|dns_update_cache|dns_update_list|spn_update_list|encrypted_secrets\.key)"
+    r"|state/private/([^/]*\.keytab|dns_update_cache|dns_update_list|spn_update_list|encrypted_secrets\.key)"
     r"|state/(bind-dns|ntp_signd|winbindd_privileged|printing|smb_krb5|msg\.lock|msg\.sock)"
 )
 # What people write into databases that no change number counts: which records, and what they are to people.

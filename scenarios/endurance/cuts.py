@@ -7,18 +7,13 @@ from contextlib import suppress
 
 from galaxy.server import lifecycle, running
 from scenarios.endurance.ground import Ground, LostError
-from scenarios.endurance.kills import Say, Tally
+from scenarios.endurance.kills import Say, Tally, each
 
 
 def cut_rounds(ground: Ground, count: int, say: Say) -> Tally:
     """So many power cuts, one line each; LostError at the first after which something is not as it must be."""
     tally = Tally()
-    while tally.kills < count:
-        if ground.worn:
-            ground.reset()
-        with ground.writing():
-            while tally.kills < count and not ground.worn:
-                _round(ground, tally, say)
+    each(ground, range(count), lambda _number: _round(ground, tally, say))
     return tally
 
 

@@ -10,7 +10,6 @@ from galaxy.host.store import Store
 from galaxy.server.config import Server, ServerConfig
 from galaxy.server.kept import Snapshot
 from galaxy.upgrade.changes import Changes, _setting_changes, late, parse
-from galaxy.upgrade.filechanges import FileChange, file_changes
 from galaxy.upgrade.history import UpgradeRecord, forget, history, last_upgrade, record
 from galaxy.upgrade.noise import Changed, by_machine
 from galaxy.upgrade.partners import Directory, Partner
@@ -172,56 +171,6 @@ class TestChanges:
         now = nothing_changed(objects=(changed("CN=a"), changed("CN=b")), machine=7)
         assert [line.strip().split()[-1] for line in late(before, now)] == ["CN=b"]
         assert late(before, before) == []
-
-    def test_files_are_compared_by_what_is_in_them(self, tmp_path):
-        old, new = tmp_path / "old", tmp_path / "new"
-        for folder in (old, new):
-            (folder / "state/sysvol/Policies").mkdir(parents=True)
-            (folder / "state/sysvol/same").write_text("same")
-            (folder / "state/sysvol/Policies/GPT.INI").write_text(f"Version={len(folder.name)}{folder.name}")
-            (folder / "etc").mkdir()
-            (folder / "etc/extra.conf").write_text(folder.name)
-            (folder / "etc/smb.conf").write_text(folder.name)  # a list of its own
-        (old / "state/sysvol/gone").touch()
-        (new / "state/sysvol/scripts").mkdir()
-        (new / "state/data").mkdir()
-        (new / "state/data/important.txt").touch()
-        assert list(file_changes(old, new)) == [
-            FileChange(path="etc/extra.conf", what="changed"),
-            FileChange(path="state/data", what="created"),
-            FileChange(path="state/data/important.txt", what="created"),
-            FileChange(path="state/sysvol/Policies/GPT.INI", what="changed"),
-            FileChange(path="state/sysvol/gone", what="deleted"),
-            FileChange(path="state/sysvol/scripts", what="created"),
-        ]
-
-    @pytest.mark.parametrize(
-        "own",
-        [
-            "state/account_policy.tdb",
-            "state/private/sam.ldb.d/DC=X.ldb",
-            "state/private/secrets.keytab",
-            "state/private/msg.sock/17",
-            "state/private/krb5.conf",
-            "state/private/named.conf.update",
-            "state/ntp_signd/socket",
-        ],
-    )
-    def test_what_samba_writes_for_itself_is_nobodys_change(self, tmp_path, own):
-        (tmp_path / "old").mkdir()
-        (tmp_path / "new" / own).parent.mkdir(parents=True)
-        (tmp_path / "new" / own).write_text("x")
-        (tmp_path / "old/state/private").mkdir(parents=True)
-        (tmp_path / "new/state/private").mkdir(parents=True, exist_ok=True)
-        assert list(file_changes(tmp_path / "old", tmp_path / "new")) == []
-
-    def test_a_certificate_of_ones_own_is(self, tmp_path):
-        for name in ("old", "new"):
-            (tmp_path / name / "state/private/tls").mkdir(parents=True)
-            (tmp_path / name / "state/private/tls/cert.pem").write_text(name)
-        assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
-            FileChange(path="state/private/tls/cert.pem", what="changed")
-        ]
 
     def test_settings_are_a_difference(self, tmp_path):
         old, new = tmp_path / "old", tmp_path / "new"

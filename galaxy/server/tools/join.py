@@ -114,7 +114,8 @@ def join(told):
     """`samba-tool domain join`, with the password in this process's memory alone."""
     from samba.netcmd import main
 
-    raise_keys_above(told["above"])
+    if told["above"]:
+        raise_keys_above(told["above"])
     words = ["domain", "join", told["realm"], "DC", "--server=" + told["dc"], "--dns-backend=SAMBA_INTERNAL"]
     words += ["--username=" + told["user"], "--password=" + told["password"]]
     words += ["--site=" + told["site"]] if told["site"] else []

@@ -1,0 +1,67 @@
+"""Which files count as changed by people when somebody wants to go back."""
+
+import pytest
+
+from galaxy.upgrade.filechanges import FileChange, file_changes
+
+
+def test_files_are_compared_by_what_is_in_them(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        (folder / "state/sysvol/Policies").mkdir(parents=True)
+        (folder / "state/sysvol/same").write_text("same")
+        (folder / "state/sysvol/Policies/GPT.INI").write_text(f"Version={len(folder.name)}{folder.name}")
+        (folder / "etc").mkdir()
+        (folder / "etc/extra.conf").write_text(folder.name)
+        (folder / "etc/smb.conf").write_text(folder.name)  # a list of its own
+    (old / "state/sysvol/gone").touch()
+    (new / "state/sysvol/scripts").mkdir()
+    (new / "state/data").mkdir()
+    (new / "state/data/important.txt").touch()
+    assert list(file_changes(old, new)) == [
+        FileChange(path="etc/extra.conf", what="changed"),
+        FileChange(path="state/data", what="created"),
+        FileChange(path="state/data/important.txt", what="created"),
+        FileChange(path="state/sysvol/Policies/GPT.INI", what="changed"),
+        FileChange(path="state/sysvol/gone", what="deleted"),
+        FileChange(path="state/sysvol/scripts", what="created"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "state/account_policy.tdb",
+        "state/private/sam.ldb.d/DC=X.ldb",
+        "state/private/secrets.keytab",
+        "state/private/msg.sock/17",
+        "state/private/krb5.conf",
+        "state/private/named.conf.update",
+        "state/ntp_signd/socket",
+    ],
+)
+def test_what_samba_writes_for_itself_is_nobodys_change(tmp_path, own):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new" / own).parent.mkdir(parents=True)
+    (tmp_path / "new" / own).write_text("x")
+    (tmp_path / "old/state/private").mkdir(parents=True)
+    (tmp_path / "new/state/private").mkdir(parents=True, exist_ok=True)
+    assert list(file_changes(tmp_path / "old", tmp_path / "new")) == []
+
+
+def test_a_database_in_a_share_is_somebodys(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name / "state/data").mkdir(parents=True)
+    (tmp_path / "new/state/data/mine.tdb").touch()
+    assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
+        FileChange(path="state/data/mine.tdb", what="created")
+    ]
+
+
+def test_a_certificate_of_ones_own_is(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name / "state/private/tls").mkdir(parents=True)
+        (tmp_path / name / "state/private/tls/cert.pem").write_text(name)
+    assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
+        FileChange(path="state/private/tls/cert.pem", what="changed")
+    ]
