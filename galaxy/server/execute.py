@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from galaxy.host.errors import CommandTimeoutError
 from galaxy.host.process import Completed, find_tool, replace_self, run
 from galaxy.server.config import Server
 from galaxy.server.confinement import granted
@@ -32,8 +33,12 @@ def exec_(
     timeout: float = 60.0,
     check: bool = False,
 ) -> Completed:
-    """Run a program inside to its end; returns its streams and exit code."""
-    return run(exec_argv(server, argv), stdin=stdin, timeout=timeout, env=inside_environment(), check=check)
+    """Run a program inside to its end; returns its streams and exit code. CommandTimeoutError names that program."""
+    entering = exec_argv(server, argv)
+    try:
+        return run(entering, stdin=stdin, timeout=timeout, env=inside_environment(), check=check)
+    except CommandTimeoutError as error:
+        raise CommandTimeoutError(tuple(argv), timeout, error.output) from None
 
 
 def become(server: Server, argv: Sequence[str]) -> None:

@@ -10,7 +10,10 @@ from galaxy.server.execute import exec_
 
 # One naming context of a large domain; and how long a partner may take to know a new DC's names.
 _CONTEXT_SECONDS = 300.0
-_LINK_SECONDS = 60.0
+_LINK_SECONDS = 120.0
+# Samba gives its KCC 40 seconds. Longer waits are for nothing: when a run of its own begins meanwhile (15 seconds
+# after a start, and every five minutes), that ends the one asked for, and nobody is ever answered (kcc_periodic.c).
+_KCC_SECONDS = 45.0
 
 
 def deliver(server: Server, partner: str) -> None:
@@ -19,15 +22,15 @@ def deliver(server: Server, partner: str) -> None:
         _drs(server, "replicate", partner, server.config.fqdn, context)
 
 
-def _drs(server: Server, *words: str) -> str:
+def _drs(server: Server, *words: str, timeout: float = _CONTEXT_SECONDS) -> str:
     """Run `samba-tool drs` in a running server, as the DC itself; ServerError with what it says.
 
     Once more when the other DC says that a connection is gone: it may have kept one to the server that ran before.
     """
     argv = ("samba-tool", "drs", *words, "--machine-pass")
-    done = exec_(server, argv, timeout=_CONTEXT_SECONDS)
+    done = exec_(server, argv, timeout=timeout)
     if "WERR_NETNAME_DELETED" in done.output:
-        done = exec_(server, argv, timeout=_CONTEXT_SECONDS)
+        done = exec_(server, argv, timeout=timeout)
     if done.returncode != 0:
         said = [line for line in done.output.splitlines() if line.startswith("ERROR")]
         raise ServerError(
@@ -48,7 +51,7 @@ def link(server: Server, partner: str) -> None:
     while True:
         try:
             for host in (server.config.fqdn, partner):
-                _drs(server, "kcc", host)
+                _drs(server, "kcc", host, timeout=_KCC_SECONDS)
             wanted = set(_contexts(server))
             while wanted and time.monotonic() < deadline:
                 for context in wanted:
