@@ -179,12 +179,15 @@ def linked(hosts: Sequence[Partner], contexts: Sequence[str]) -> None:
     """Let the KCC of each DC make its links now, and replicate over each until both ends know of it.
 
     By themselves they take minutes: the KCC runs every five, and a link that it has made is first used by the next
-    periodic run (kccsrv:periodic_interval, dreplsrv:periodic_interval). Once is not enough: a KCC that is at work
-    while its DC is told whom to notify writes over that (kcc_utils.py, commit_repsTo), until the next pull.
+    periodic run (kccsrv:periodic_interval, dreplsrv:periodic_interval). Each has to know the others' links: until then
+    its KCC, at its next run, forgets again whom to notify (kcc/__init__.py, translate_ntdsconn). Once is not enough: a
+    KCC that is at work while its DC is told whom to notify writes over that (kcc_utils.py, commit_repsTo), until the
+    next pull.
     """
     for host in hosts:
         # A DC that has just started serves DRSUAPI last of all.
         arrival(f"the KCC of {host.hostname}", host.runs_kcc, 2 * NOTIFIED_SECONDS)
+    settle(hosts, (f"CN=Configuration,{hosts[0].target.base_dn}",))
     for _ in range(_LINK_ROUNDS):
         missing = _missing(hosts, contexts)
         for host in hosts:

@@ -44,14 +44,17 @@ def link(server: Server, partner: str) -> None:
     """Have a partner read from a DC that has joined, which reads from it already: by itself it begins in ten minutes.
 
     Samba's KCC runs every five minutes, and what it has linked replicates at the next run (kccsrv:periodic_interval,
-    dreplsrv:periodic_interval). The partner has to know our new names first, which takes a moment. And a KCC that is at
-    work while its DC is told whom to notify writes over that (kcc_utils.py, commit_repsTo), until the next pull.
+    dreplsrv:periodic_interval). The partner has to know our new names first, which takes a moment. We have to know the
+    link that its KCC has made: until then our own KCC, at its next run, forgets again whom we notify (kcc/__init__.py,
+    translate_ntdsconn). And a KCC that is at work while its DC is told whom to notify writes over that (kcc_utils.py,
+    commit_repsTo), until the next pull.
     """
     deadline = time.monotonic() + _LINK_SECONDS
     while True:
         try:
             for host in (server.config.fqdn, partner):
                 _drs(server, "kcc", host, timeout=_KCC_SECONDS)
+            _drs(server, "replicate", server.config.fqdn, partner, _configuration(server))
             wanted = set(_contexts(server))
             while wanted and time.monotonic() < deadline:
                 for context in wanted:
@@ -77,7 +80,10 @@ def _notifies(server: Server, partner: str) -> set[str]:
 
 
 def _contexts(server: Server) -> tuple[str, ...]:
-    base = server.config.base_dn
-    configuration = f"CN=Configuration,{base}"
+    base, configuration = server.config.base_dn, _configuration(server)
     zones = (f"DC=DomainDnsZones,{base}", f"DC=ForestDnsZones,{base}")
     return (base, configuration, f"CN=Schema,{configuration}", *zones)
+
+
+def _configuration(server: Server) -> str:
+    return f"CN=Configuration,{server.config.base_dn}"
