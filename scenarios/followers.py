@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from verify.clients.kerberos import Kerberos
 
 _CLIENTS = 2
-# Between two logons of one client, in seconds, and how long the last one may take when the others have ended.
+# Between two logons of one client, in seconds: while the DCs change, and otherwise, so that the machine is not theirs
+# alone; and how long the last one may take when the others have ended.
 _PAUSE = 0.1
+_CALM = 1.0
 _END = 60.0
 # As glibc's resolver asks: a server that says nothing costs a second, then the next one is asked.
 _RESOLVER = "options timeout:1 attempts:2\n"
@@ -38,28 +40,61 @@ class _Story:
     failures: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Day:
+    """What the clients go by: whether they hurry, and whether it is over."""
+
+    hurry: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def rest(self) -> None:
+        """Wait for the next logon, or for what comes before it."""
+        if not self.hurry.wait(_CALM):
+            return
+        self.over.wait(_PAUSE)
+
+    @contextmanager
+    def rush(self) -> Iterator[None]:
+        """The clients hurry while the block lasts."""
+        self.hurry.set()
+        try:
+            yield
+        finally:
+            self.hurry.clear()
+
+    def end(self) -> None:
+        """No further logon."""
+        self.over.set()
+        self.hurry.set()
+
+
 @contextmanager
-def following(hosts: tuple[Partner, ...], figures: dict[str, float]) -> Iterator[None]:
-    """Clients log on throughout the block; AssertionError when one logon of any of them failed."""
+def following(
+    hosts: tuple[Partner, ...], figures: dict[str, float]
+) -> Iterator[AbstractContextManager[None]]:
+    """Clients log on throughout the block, often while in what it gives.
+
+    AssertionError when one logon of any of them failed.
+    """
     _, name, password = hosts[0].new_user()
     for other in hosts[1:]:
         other.pull(hosts[0])
-    over = threading.Event()
+    day = _Day()
     stories = [_Story() for _ in range(_CLIENTS)]
     with tempfile.TemporaryDirectory(prefix="galaxy-followers-") as folder, _name_servers(hosts):
         known = tuple(host.target for host in hosts)
         threads = [
             threading.Thread(
-                target=_live, args=(known, name, password, story, over, Path(folder)), daemon=True
+                target=_live, args=(known, name, password, story, day, Path(folder)), daemon=True
             )
             for story in stories
         ]
         for thread in threads:
             thread.start()
         try:
-            yield
+            yield day.rush()
         finally:
-            over.set()
+            day.end()
             for thread in threads:
                 thread.join(_END)
         assert not any(thread.is_alive() for thread in threads), "a client still waits for an answer"
@@ -71,7 +106,7 @@ def following(hosts: tuple[Partner, ...], figures: dict[str, float]) -> Iterator
 
 
 def _live(
-    hosts: tuple[Target, ...], name: str, password: str, story: _Story, over: threading.Event, folder: Path
+    hosts: tuple[Target, ...], name: str, password: str, story: _Story, day: _Day, folder: Path
 ) -> None:
     """One client's life; the body of a thread."""
     from verify.clients.kerberos import Kerberos  # noqa: PLC0415 - see scenarios.partners
@@ -79,7 +114,7 @@ def _live(
     kerberos = Kerberos(hosts[0], folder)
     config = kerberos.file("follower.")
     config.write_text(_config(hosts[0]), encoding="utf-8")
-    while not over.is_set():
+    while not day.over.is_set():
         began = time.monotonic()
         try:
             _log_on(hosts, kerberos, config, name, password)
@@ -88,7 +123,7 @@ def _live(
         else:
             story.logons += 1
         story.longest = max(story.longest, time.monotonic() - began)
-        over.wait(_PAUSE)
+        day.rest()
 
 
 def _log_on(hosts: tuple[Target, ...], kerberos: "Kerberos", config: Path, name: str, password: str) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # (dreplsrv:notify_interval), and the partner may be at something else.
 NOTIFIED_SECONDS = 30.0
 _TOOL_SECONDS = 60.0
-_KCC_SECONDS = 15.0
+_KCC_SECONDS = 8.0
 _LINK_ROUNDS = 5
 _NEVER = "NTTIME(0)"
 # samba-tool's commands one after the other, as samba-tool starts them: samba_tool() came with 4.19.

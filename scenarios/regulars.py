@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _BLOCK = 64 * 1024
 _FILE = 24 * 1024 * 1024
 # Between two blocks, so that the copy is still going on when the server goes away.
-_PACE = 0.01
+_PACE = 0.03
 # How long a client goes on trying, and how long after the switch the clients may take to end their work, in seconds.
 _PATIENCE = 20.0
 _END = 60.0

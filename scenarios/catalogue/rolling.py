@@ -40,8 +40,8 @@ def _roll(hostname: str, *, rehearsal: bool) -> Callable[[World], Figures]:
         figures: dict[str, float] = {}
         name = world.server(hostname).name
         request = UpgradeRequest(name=name, ref=world.images[1].id, rehearsal=rehearsal)
-        with partners(world, "dc1", "dc2") as hosts, following(hosts, figures):
-            report = upgrade(world.store, world.settings, request)
+        with partners(world, "dc1", "dc2") as hosts, following(hosts, figures) as watching:
+            report = upgrade(world.store, world.settings, request, watching=watching)
         assert report.after is not None, "the upgrade took the DC for a stopped one"
         assert report.after.good, f"after the upgrade: {report.after}"
         assert world.server(hostname).config.image_id == world.images[1].id

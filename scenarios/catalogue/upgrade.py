@@ -6,18 +6,17 @@ server must come back by itself.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import pairwise
 
 from galaxy.host.errors import ServerError
-from galaxy.host.journal import journal
 from galaxy.release.version import Version
-from galaxy.server.lifecycle import held, start, status, stop
+from galaxy.server.config import Server
+from galaxy.server.lifecycle import start, status, stop
 from galaxy.upgrade.outage import Seen, probing
 from galaxy.upgrade.plan import UpgradeRequest
-from galaxy.upgrade.preflight import preflight
-from galaxy.upgrade.rehearsal import Rehearsal, rehearse
 from galaxy.upgrade.upgrade import UpgradeReport, upgrade
 from scenarios.content import populate, require_logons
 from scenarios.engine import Scenario, Step
@@ -47,18 +46,24 @@ def _started(world: World) -> Figures:
 
 def _upgrade(world: World) -> Figures:
     figures: dict[str, float] = {}
+    watched: list[Seen] = []
     with at_work(world, figures):
-        rehearsal = _rehearse(world, 1)
-        # Not through the rehearsal: 200 connections a second, each a process of Samba's, would be what it measures.
-        with probing(world.dc.config) as probe:
-            report = _move(world, 1, rehearsal=False)
-            seen = probe.result()
-    figures.update(_seen(seen), **_told(report.model_copy(update={"rehearsal": rehearsal})))
+        report = _move(world, 1, watching=_watching(world.dc, watched))
+    (seen,) = watched
+    figures.update(_seen(seen), **_told(report))
     assert all(one.refused == 0 for one in seen.services.values()), (
         f"connections were refused: {seen.services}"
     )
     _settled(world)
     return figures
+
+
+@contextmanager
+def _watching(server: Server, watched: list[Seen]) -> Iterator[None]:
+    """What other clients see of the block is put down in `watched`."""
+    with probing(server.config) as probe:
+        yield
+        watched.append(probe.result())
 
 
 def _upgrade_stopped(world: World) -> Figures:
@@ -169,19 +174,18 @@ def _remove(world: World) -> Figures:
     return {}
 
 
-def _move(world: World, number: int, *, rehearsal: bool = True) -> UpgradeReport:
+def _move(
+    world: World,
+    number: int,
+    *,
+    rehearsal: bool = True,
+    watching: AbstractContextManager[object] | None = None,
+) -> UpgradeReport:
     request = UpgradeRequest(name=world.dc.name, ref=world.images[number].id, rehearsal=rehearsal)
-    report = upgrade(world.store, world.settings, request)
+    report = upgrade(world.store, world.settings, request, watching=watching)
     if report.after is not None:
         assert report.after.good, f"after the upgrade: {report.after}"
     return report
-
-
-def _rehearse(world: World, number: int) -> Rehearsal:
-    """What an upgrade does first, by itself."""
-    server, request = world.dc, UpgradeRequest(name=world.dc.name, ref=world.images[number].id)
-    with held(server), journal(world.store, "upgrade", server.name) as entry:
-        return rehearse(entry, server, preflight(server, request), world.settings)
 
 
 def _settled(world: World) -> None:
