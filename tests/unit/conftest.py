@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from galaxy.cli.process import run_command_line
 from galaxy.host import process
+from galaxy.server.config import ServerConfig
 
 # Programs that touch nothing beyond the files they are given, so real ones do no harm.
 HARMLESS = """
@@ -113,3 +115,18 @@ def galaxy_command(capsys: pytest.CaptureFixture[str]) -> Runner:
         return code, captured.out, captured.err
 
     return command
+
+
+@pytest.fixture
+def config_with() -> Callable[..., ServerConfig]:
+    """A server's configuration; what is given replaces what it has."""
+    usual = {
+        "name": "dc1",
+        "image_id": "ab" * 32,
+        "realm": "AD.EXAMPLE.ORG",
+        "domain": "AD",
+        "hostname": "dc1",
+        "address": "192.0.2.10",
+        "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    }
+    return lambda **changes: ServerConfig.model_validate({**usual, **changes})

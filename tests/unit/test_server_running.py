@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess  # noqa: TID251 - a process to be believed and to be ended
 import sys
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -17,17 +16,14 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import container, lifecycle, logs, ports, ready, running
 from galaxy.server.broken import load_to_remove
-from galaxy.server.config import HostNetwork, Server, ServerConfig
+from galaxy.server.config import HostNetwork, Server
 from galaxy.server.provision import _refusal
 from galaxy.server.whole import require_whole
 
 
 @pytest.fixture
-def server(tmp_path):
-    config = ServerConfig(
-        name="dc1", image_id="x", realm="AD.EXAMPLE.ORG", domain="AD", hostname="dc1", address="127.0.0.1",
-        created=datetime(2026, 1, 1, tzinfo=UTC), network=HostNetwork(),
-    )  # fmt: skip
+def server(tmp_path, config_with):
+    config = config_with(address="127.0.0.1", network=HostNetwork())
     found = Server(store=Store(root=tmp_path).ensure(), config=config)
     found.log.mkdir(parents=True)
     return found

@@ -7,9 +7,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,8 @@ TRANSACTION, FREE_LIST, FIRST_CHAIN = 8, 164, 168
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Server:
-    config = ServerConfig(
-        name="dc1",
-        image_id="ab" * 32,
-        realm="AD.EXAMPLE.ORG",
-        domain="AD",
-        hostname="dc1",
-        address="192.0.2.10",
-        created=datetime(2026, 1, 2, tzinfo=UTC),
-    )
-    found = Server(store=Store(root=tmp_path).ensure(), config=config)
+def server(tmp_path: Path, config_with: Callable[..., ServerConfig]) -> Server:
+    found = Server(store=Store(root=tmp_path).ensure(), config=config_with())
     (found.state / "private/sam.ldb.d").mkdir(parents=True)
     for name in (METADATA, "private/sam.ldb", "private/secrets.tdb", "share_info.tdb"):
         (found.state / name).write_bytes(b"TDB file\n".ljust(8192, b"\0"))

@@ -1,7 +1,6 @@
 """What is held back, for which network, and that it is lifted again whatever happens."""
 
 import os
-from datetime import UTC, datetime
 
 import pytest
 
@@ -9,19 +8,15 @@ from galaxy.host.errors import HostError
 from galaxy.host.journal import journal, recover
 from galaxy.host.store import Store
 from galaxy.server import running
-from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server, ServerConfig
+from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server
 from galaxy.upgrade import hold as module
 from galaxy.upgrade.hold import hold, rules
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path, config_with):
     def server(network, smb_conf="[global]\n"):
-        config = ServerConfig(
-            name="dc1", image_id="x", realm="AD.EXAMPLE.ORG", domain="AD", hostname="dc1", address="192.0.2.10",
-            created=datetime(2026, 1, 1, tzinfo=UTC), network=network,
-        )  # fmt: skip
-        one = Server(store=Store(root=tmp_path / "galaxy").ensure(), config=config)
+        one = Server(store=Store(root=tmp_path / "galaxy").ensure(), config=config_with(network=network))
         one.etc.mkdir(parents=True)
         (one.etc / "smb.conf").write_text(smb_conf)
         return one

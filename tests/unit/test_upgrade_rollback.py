@@ -7,7 +7,7 @@ import pytest
 
 from galaxy.host.errors import InputError, PolicyError
 from galaxy.host.store import Store
-from galaxy.server.config import Server, ServerConfig
+from galaxy.server.config import Server
 from galaxy.server.kept import Snapshot
 from galaxy.upgrade.changes import Changes, _setting_changes, late, parse
 from galaxy.upgrade.history import UpgradeRecord, forget, history, last_upgrade, record
@@ -22,12 +22,8 @@ NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
 @pytest.fixture
-def server(tmp_path):
-    config = ServerConfig(
-        name="dc1", image_id="b" * 64, realm="AD.EXAMPLE.ORG", domain="AD", hostname="dc1", address="10.0.0.1",
-        created=NOW,
-    )  # fmt: skip
-    made = Server(store=Store(root=tmp_path).ensure(), config=config)
+def server(tmp_path, config_with):
+    made = Server(store=Store(root=tmp_path).ensure(), config=config_with(image_id="b" * 64, created=NOW))
     made.folder.mkdir()
     return made
 

@@ -4,7 +4,7 @@ import pytest
 
 from galaxy.host.errors import ServerError
 from galaxy.host.process import Completed
-from galaxy.server.config import Server, ServerConfig
+from galaxy.server.config import Server
 from galaxy.server.ready import Readiness
 from galaxy.upgrade import smoke as smoke_module
 from galaxy.upgrade.smoke import smoke, start_smoked
@@ -14,19 +14,8 @@ READY = Readiness(ldap=0.1, smb=0.2, kerberos=0.1, dns=0.1)
 
 
 @pytest.fixture
-def server(tmp_path):
-    config = ServerConfig.model_validate(
-        {
-            "name": "dc1",
-            "image_id": "ab" * 32,
-            "realm": "AD.EXAMPLE.ORG",
-            "domain": "AD",
-            "hostname": "dc1",
-            "address": "192.0.2.10",
-            "created": "2026-01-01T00:00:00Z",
-        }
-    )
-    return Server(store=None, config=config, home=tmp_path)
+def server(tmp_path, config_with):
+    return Server(store=None, config=config_with(), home=tmp_path)
 
 
 class Inside:
