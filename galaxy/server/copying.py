@@ -89,13 +89,20 @@ def sync_file_system(folder: Path) -> None:
 
 
 def space_of(folder: Path) -> int:
-    """The bytes on disk of a state."""
+    """The bytes on disk of a state, which may be a running server's: files come and go meanwhile."""
     return sum(
-        os.lstat(Path(place) / name).st_blocks * 512
+        _blocks(Path(place) / name)
         for part in PARTS
         for place, _, names in os.walk(folder / part)
         for name in names
     )
+
+
+def _blocks(path: Path) -> int:
+    try:
+        return os.lstat(path).st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 @dataclass(slots=True)

@@ -56,10 +56,18 @@ def _changes(before: Path, now: Path, part: str) -> Iterator[FileChange]:
             yield FileChange(path=path, what="deleted")
         elif path not in old:
             yield FileChange(path=path, what="created")
-        elif not _alike(before / path, now / path):
-            yield FileChange(path=path, what="changed")
-        elif _acl(before / path) != _acl(now / path):
-            yield FileChange(path=path, what="permissions")
+        elif what := _difference(before / path, now / path):
+            yield FileChange(path=path, what=what)
+
+
+def _difference(before: Path, now: Path) -> str:
+    """How a file of both states differs; '' when it does not."""
+    try:
+        if not _alike(before, now):
+            return "changed"
+    except FileNotFoundError:
+        return "deleted"  # just now: the server may be running
+    return "permissions" if _acl(before) != _acl(now) else ""
 
 
 def _files(root: Path, part: str) -> set[str]:

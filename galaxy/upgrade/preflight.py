@@ -1,8 +1,6 @@
 """What forbids an upgrade is found here, before anything is touched."""
 
 import json
-import stat
-from pathlib import Path
 
 from galaxy.gate.policy import load_policy
 from galaxy.host.errors import InputError, PolicyError, ServerError
@@ -11,6 +9,7 @@ from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import verify_digest
 from galaxy.release.version import Version
 from galaxy.server.config import HostNetwork, Server
+from galaxy.server.copying import space_of
 from galaxy.server.execute import exec_
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
@@ -22,7 +21,6 @@ from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_u
 # The snapshot and the rehearsal's copy, and what the new version writes into each when it first starts.
 _COPIES = 2
 _ROOM = 200_000_000
-_PARTS = ("etc", "state", "cache", "secrets")
 # How long each service of a server that is about to be replaced may take to answer.
 _PATIENCE = 15.0
 
@@ -40,7 +38,7 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     running = _require_sound(server)
     if running:
         require_level(server, new.version)
-    need = _COPIES * _size(server) + _ROOM
+    need = _COPIES * space_of(server.folder) + _ROOM
     require_space(server.folder, need, f"the upgrade of {server.name}")
     return plan_upgrade(
         server.name,
@@ -132,19 +130,3 @@ def _require_quiet(server: Server) -> None:
                 f"an interrupted {body['verb']} of {server.name} has not been undone yet",
                 "Run: galaxy recover",
             )
-
-
-def _size(server: Server) -> int:
-    """Bytes on the disk of what a copy of the server holds."""
-    return sum(_tree_size(server.folder / part) for part in _PARTS)
-
-
-def _tree_size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            found = path.lstat()
-        except FileNotFoundError:
-            continue
-        total += found.st_blocks * 512 if stat.S_ISREG(found.st_mode) else 0
-    return total

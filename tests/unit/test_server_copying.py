@@ -267,3 +267,14 @@ def test_the_space_of_a_state_is_what_it_takes_on_disk(source: Path) -> None:
     with (source / "state/sparse").open("wb") as file:
         file.truncate(1_000_000_000)
     assert 600_000 <= space_of(source) < 2_000_000
+
+
+def test_a_file_that_goes_while_the_space_is_counted_takes_none(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [
+        (place, folders, [*names, "msg.sock-187"]) for place, folders, names in os.walk(source / "state")
+    ]
+    before = space_of(source)
+    monkeypatch.setattr(os, "walk", lambda folder: listed if folder.name == "state" else [])
+    assert space_of(source) == before - (source / "etc/smb.conf").lstat().st_blocks * 512

@@ -65,3 +65,17 @@ def test_a_certificate_of_ones_own_is(tmp_path):
     assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
         FileChange(path="state/private/tls/cert.pem", what="changed")
     ]
+
+
+def test_a_file_that_goes_while_it_is_compared_is_deleted(tmp_path, monkeypatch):
+    for name in ("old", "new"):
+        (tmp_path / name / "state/data").mkdir(parents=True)
+        (tmp_path / name / "state/data/open.tmp").write_text("same")
+
+    def gone(_one, other, shallow):
+        raise FileNotFoundError(other)
+
+    monkeypatch.setattr("filecmp.cmp", gone)
+    assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
+        FileChange(path="state/data/open.tmp", what="deleted")
+    ]
