@@ -156,6 +156,7 @@ def test_descriptors_alone_are_no_difference(dumped) -> None:
 
 HOST = "DC=_ldap._tcp,DC=ad.example.org,CN=MicrosoftDNS,DC=DomainDnsZones," + BASE
 OWN = "SRV 0 100 389 dc1.ad.example.org ttl=900 rank=240 static"
+CACHE = "/var/lib/samba/private/dns_update_cache"
 OTHER = "SRV 0 100 389 dc2.ad.example.org ttl=900 rank=240 static"
 
 
@@ -182,6 +183,14 @@ OTHER = "SRV 0 100 389 dc2.ad.example.org ttl=900 rank=240 static"
         ("idmap", "idmap.ldb CN=CONFIG", {"xidNumber": ["1"]}, {"xidNumber": ["2"]}, True),
         ("idmap", "idmap.ldb CN=CONFIG", {"upperBound": ["1"]}, {"upperBound": ["2"]}, False),
         ("files", "/etc/samba/smb.conf", {"content": ["1"]}, {"content": ["2"]}, False),
+        ("files", CACHE, None, {"content": ["1"], "mode": ["-rw-r--r--"]}, True),
+        ("files", CACHE, {"content": ["1"]}, {"content": ["2"]}, True),
+        ("files", CACHE, {"owner": ["0:0"]}, {"owner": ["1:0"]}, False),
+        ("files", CACHE, {"content": ["1"]}, None, False),
+        ("directory", HEADER["account"], {}, {"servicePrincipalName": ["ldap/dc1.ad.example.org"]}, True),
+        ("directory", HEADER["account"], {}, {"servicePrincipalName": ["cifs/dc1.ad.example.org"]}, False),
+        ("directory", HEADER["account"], {"servicePrincipalName": ["ldap/dc1"]}, {}, False),
+        ("directory", BOB, {}, {"servicePrincipalName": ["ldap/dc1.ad.example.org"]}, False),
         ("secrets", "secrets.ldb a", {"uSNChanged": ["1"]}, {"uSNChanged": ["2"]}, False),
         ("directory", DELETED, {"whenChanged": ["20251001000000.0Z"]}, None, True),
         ("directory", DELETED, {"whenChanged": ["20260401000000.0Z"]}, None, False),
