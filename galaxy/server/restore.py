@@ -24,6 +24,8 @@ from galaxy.host.settings import Settings
 from galaxy.server import lifecycle, running
 from galaxy.server.config import Server, load, pending_server
 from galaxy.server.copying import copy_state, space_of, sync_file_system
+from galaxy.server.history import RESTORE, UpgradeRecord, forget
+from galaxy.server.history import record as remember
 from galaxy.server.kept import Snapshot, config_of
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
@@ -46,12 +48,13 @@ class Restored:
 
 
 class RestoreRecord(BaseModel):
-    """In `pending` while a restore is under way: how to get back."""
+    """In `pending` while a restore is under way: how to get back. `kept` will be the snapshot of the state before."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     doing: Literal["restore"] = "restore"
     snapshot: str
+    kept: str = ""
     running: bool
     ready_timeout: float
     stop_timeout: float
@@ -73,7 +76,7 @@ def restore(server: Server, snapshot: Snapshot, settings: Settings) -> Restored:
         incoming, outgoing = server.folder / _INCOMING, server.folder / _OUTGOING
         _copy_in(entry, server, snapshot, incoming)
         entry.on_failure("replaced", outgoing)
-        with _returning(entry, server, _record(server, snapshot, settings)) as record:
+        with _returning(entry, server, snapshot, _record(server, snapshot, settings)) as record:
             _end(server, settings, runs=record.running)
             exchange(server.folder, incoming, outgoing)
             restored = load(server.store, server.name)
@@ -105,6 +108,7 @@ def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -
 def _record(server: Server, snapshot: Snapshot, settings: Settings) -> RestoreRecord:
     return RestoreRecord(
         snapshot=snapshot.id,
+        kept=free_id(server),
         running=running.alive(server) is not None,
         ready_timeout=settings.ready_timeout,
         stop_timeout=settings.stop_timeout,
@@ -112,13 +116,27 @@ def _record(server: Server, snapshot: Snapshot, settings: Settings) -> RestoreRe
 
 
 @contextmanager
-def _returning(entry: Entry, server: Server, record: RestoreRecord) -> Iterator[RestoreRecord]:
+def _returning(
+    entry: Entry, server: Server, snapshot: Snapshot, record: RestoreRecord
+) -> Iterator[RestoreRecord]:
     """The block's end, when `pending` goes, is the commit point."""
     with entry.until_done("restore", f"{server.store.root}:{server.name}"):
         write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)
         yield record
+        remember(server, _change(server, snapshot, record))
         server.pending.unlink()
         sync_folder(server.folder)
+
+
+def _change(server: Server, snapshot: Snapshot, record: RestoreRecord) -> UpgradeRecord:
+    return UpgradeRecord(
+        from_image=server.config.image_id,
+        to_image=snapshot.image_id,
+        snapshot=record.kept,
+        committed=datetime.now(UTC),
+        way=RESTORE,
+        restored=snapshot.id,
+    )
 
 
 def _end(server: Server, settings: Settings, *, runs: bool) -> None:
@@ -137,7 +155,7 @@ def _keep(server: Server, outgoing: Path, record: RestoreRecord) -> Snapshot:
     """Make a snapshot of the state that was replaced."""
     before = server.config
     kept = Snapshot(
-        id=free_id(server),
+        id=record.kept,
         name=server.name,
         reason=f"before restore of {record.snapshot}",
         taken=datetime.now(UTC).replace(microsecond=0),
@@ -164,6 +182,8 @@ def _return(target: str) -> None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the state before the restore")
+    if record.kept:
+        forget(server, record.kept)  # written just before the commit point
     if lifecycle.status(server).state == "running":
         lifecycle.kill(server)
     lifecycle.clear(server)

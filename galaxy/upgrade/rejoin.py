@@ -29,14 +29,14 @@ from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server,
 from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest, begin
+from galaxy.server.history import REJOIN, UpgradeRecord
+from galaxy.server.history import record as remember
 from galaxy.server.join import JoinRequest, is_known, join_held, leave, require_joinable
 from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
 from galaxy.server.swap import exchange
 from galaxy.upgrade.changes import changes_since, object_line
-from galaxy.upgrade.history import UpgradeRecord
-from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
 from galaxy.upgrade.partners import look
 from galaxy.upgrade.replicate import deliver, link
@@ -321,7 +321,7 @@ def _commit(server: Server, progress: _Progress) -> None:
         to_image=progress.request.image_id,
         snapshot="",
         committed=datetime.now(UTC),
-        way="rejoin",
+        way=REJOIN,
     )
     remember(server, change)
     server.pending.unlink()

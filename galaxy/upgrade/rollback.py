@@ -19,6 +19,7 @@ from galaxy.image.mount import verify_digest
 from galaxy.server import lifecycle
 from galaxy.server.config import Server, load
 from galaxy.server.copying import freshen
+from galaxy.server.history import last_upgrade, parting
 from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of, rootfs_of
@@ -26,11 +27,10 @@ from galaxy.server.sound import require_sound
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
-from galaxy.upgrade.history import last_upgrade
 from galaxy.upgrade.partners import Directory, look
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
-from galaxy.upgrade.switch import Switched, switch
+from galaxy.upgrade.switch import Back, Switched, switch
 from galaxy.upgrade.ways import Offer, Situation, Way, offers
 
 _TOOL = "usr/sbin/samba_downgrade_db"
@@ -202,7 +202,8 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
             raise
         then, snapshot = None, None
         no_snapshot = f"the snapshot from before the upgrade cannot be used: {error.message}"
-    directory, changes, unreadable = _look(entry, server, snapshot, then)
+    usn = _usn_in_common(entry, server, snapshot, then)
+    directory, changes, unreadable = _look(entry, server, snapshot, then, usn)
     running = lifecycle.status(server).state == "running"
     return Situation(
         name=server.name,
@@ -215,7 +216,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         then=then,
         unreadable=unreadable,
         changes=changes,
-        usn=then.usn if then else 0,
+        usn=usn or 0,
         smb_conf=(server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace"),
         tool=(rootfs_of(server) / _TOOL).exists(),
         running=running,
@@ -249,15 +250,36 @@ def _image(server: Server, image_id: str) -> Image | None:
     return next((one for one in Catalogue(store=server.store).images() if one.id == image_id), None)
 
 
-def _look(
+def _usn_in_common(
     entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None
+) -> int | None:
+    """The USN of the last state that both the present one and the snapshot's come from; None when it is not known.
+
+    Each branch of states counts on for itself: what has a higher USN here than the snapshot is not all that it lacks.
+    """
+    if snapshot is None or then is None:
+        return None
+    common = parting(server, snapshot)
+    if common is None:
+        return then.usn
+    try:
+        older = _then(entry, server, find_snapshot(server, common)) if common else None
+    except GalaxyError:
+        return None  # it is not there any more, or cannot be read
+    return older.usn if older is not None else None
+
+
+def _look(
+    entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None, usn: int | None
 ) -> tuple[Directory | None, Changes | None, str]:
     """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
     try:
         if lifecycle.status(server).state != "running":
             require_sound(server)
         now = look(entry, server)
-        changes = changes_since(entry, server, then.usn, snapshot.path) if then and snapshot else None
+        changes = None
+        if snapshot is not None and usn is not None:
+            changes = changes_since(entry, server, usn, snapshot.path)
     except ServerError as error:
         return then, None, error.message
     return now, changes, ""
@@ -302,7 +324,7 @@ def _go(
         convert=back,
         start=True,
         sound=plan.sound,
-        way=offer.way,
+        back=Back(way=offer.way, restored=plan.snapshot if offer.way is Way.SNAPSHOT else ""),
     )
     return done.snapshot, done
 

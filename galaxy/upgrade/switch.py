@@ -10,6 +10,7 @@ point. While it is there without its command, no other command touches the serve
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -20,11 +21,11 @@ from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, pending_server
+from galaxy.server.history import UpgradeRecord, forget
+from galaxy.server.history import record as remember
 from galaxy.server.network import network_is_up
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.swap import swap_back
-from galaxy.upgrade.history import UpgradeRecord, forget
-from galaxy.upgrade.history import record as remember
 from galaxy.upgrade.hold import hold
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import start_smoked
@@ -46,6 +47,17 @@ class SwitchRecord(BaseModel):
     def settings(self) -> Settings:
         """The timeouts of the command that was interrupted."""
         return Settings(ready_timeout=self.ready_timeout, stop_timeout=self.stop_timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """What the history says of a switch: the way back that it is, and the snapshot that it goes to, if it does."""
+
+    way: str = ""
+    restored: str = ""
+
+
+FORWARD = Back()
 
 
 class Switched(BaseModel):
@@ -70,14 +82,14 @@ def switch(
     convert: Callable[[Server], None] = lambda _server: None,
     start: bool | None = None,
     sound: bool = True,
-    way: str = "",
+    back: Back = FORWARD,
 ) -> Switched:
     """Move a server to the plan's image. The caller holds the server's lock.
 
     Returns after the commit point. Whatever fails before it (or interrupts) ends with the old version, the old state,
     running and checked if it ran before; then the error is raised. A rollback is a switch that has to `convert` the
     stopped server's state first; it may `start` what was stopped, and doesn't insist on starting again what was not
-    `sound` when it began. `way` is how the history tells it from an upgrade.
+    `sound` when it began. `back` is how the history tells it from an upgrade.
     """
     start = plan.running if start is None else start
     warm(server.as_image(plan.target.id))
@@ -93,7 +105,15 @@ def switch(
     with ExitStack() as stack:
         if start:
             stack.enter_context(hold(entry, server))
-        stack.enter_context(_returning(entry, server, record, plan.target.id, way))
+        change = UpgradeRecord(
+            from_image=record.image_id,
+            to_image=plan.target.id,
+            snapshot=record.snapshot,
+            committed=datetime.now(UTC),
+            way=back.way,
+            restored=back.restored,
+        )
+        stack.enter_context(_returning(entry, server, record, change))
         began = time.monotonic()
         stopped = lifecycle.stop_quickly(server, settings) if plan.running else 0.0
         kept = snapshot.complete(server, ahead)
@@ -135,24 +155,14 @@ def with_image(server: Server, image_id: str) -> Server:
 
 
 @contextmanager
-def _returning(entry: Entry, server: Server, record: SwitchRecord, target: str, way: str) -> Iterator[None]:
+def _returning(entry: Entry, server: Server, record: SwitchRecord, change: UpgradeRecord) -> Iterator[None]:
     """The block is the switch: the way back is known before it, and forgotten at its end, the commit point."""
     with entry.until_done("switch", f"{server.store.root}:{server.name}"):
         _note(server, record)
         yield
-        remember(server, _committed(record, target, way))
+        remember(server, change.model_copy(update={"committed": datetime.now(UTC)}))
         server.pending.unlink()
         sync_folder(server.folder)
-
-
-def _committed(record: SwitchRecord, target: str, way: str) -> UpgradeRecord:
-    return UpgradeRecord(
-        from_image=record.image_id,
-        to_image=target,
-        snapshot=record.snapshot,
-        committed=datetime.now(UTC),
-        way=way,
-    )
 
 
 def _note(server: Server, record: SwitchRecord) -> None:

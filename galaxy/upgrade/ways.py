@@ -20,6 +20,10 @@ _HEEDED_SINCE = {
     "group managed service accounts": ("could not fetch their passwords", Version.parse("4.21.0")),
 }
 
+_ANOTHER_BRANCH = (
+    "the server has gone back to another state since, which is not there to compare with any more"
+)
+
 
 class Way(StrEnum):
     """A way back to the version before."""
@@ -115,7 +119,7 @@ def _resurrected(at: Situation) -> tuple[str, ...]:
 
 def _since(at: Situation, taken: str) -> tuple[str, ...]:
     if at.changes is None:
-        return (f"everything since {taken}; what that is cannot be read: {at.unreadable}",)
+        return (f"everything since {taken}; what that is cannot be read: {at.unreadable or _ANOTHER_BRANCH}",)
     return () if at.changes.none else tuple(at.changes.lines())
 
 

@@ -8,9 +8,9 @@ import pytest
 from galaxy.host.errors import InputError, PolicyError
 from galaxy.host.store import Store
 from galaxy.server.config import Server
+from galaxy.server.history import UpgradeRecord, forget, history, last_upgrade, record
 from galaxy.server.kept import Snapshot
 from galaxy.upgrade.changes import Changes, _setting_changes, late, parse
-from galaxy.upgrade.history import UpgradeRecord, forget, history, last_upgrade, record
 from galaxy.upgrade.noise import Changed, by_machine
 from galaxy.upgrade.partners import Directory, Partner
 from galaxy.upgrade.partners import parse as parse_directory

@@ -1,10 +1,14 @@
-"""Which upgrades a server has had: servers/NAME/upgrades.jsonl, one object a line, oldest first.
+"""Which changes of version or state a server has had: servers/NAME/upgrades.jsonl, one object a line, oldest first.
 
-A line is written at the commit point, of an upgrade or of a rollback; a rollback takes back the upgrades since the
-version that it leads to, so that a second `galaxy rollback` goes back by the upgrade before. The file is no part of a
-snapshot: restoring one doesn't make it forget.
+A line is written at the commit point, of an upgrade, a rollback or a restore. A rollback takes back the upgrades since
+the version that it leads to, so that a second `galaxy rollback` goes back by the upgrade before; going to a snapshot
+brings back those that stood when it was taken. The file is no part of a snapshot: restoring one doesn't make it forget.
+
+Snapshots' ids are in the order of time. Each that is gone back to begins a new branch of states: what a branch has
+written, no snapshot of another one has.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,12 +17,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
 from galaxy.server.config import Server
+from galaxy.server.kept import Snapshot
+
+RESTORE, REJOIN = "restore", "rejoin"
+# Above every snapshot's id: the state of now.
+_NOW = "~"
 
 
 class UpgradeRecord(BaseModel):
     """One committed change of versions; `snapshot` is the id of the state before it.
 
-    `way` is empty for an upgrade, else how it was rolled back.
+    `way` is empty for an upgrade, else how it was rolled back, or "restore". `restored`: the id of the snapshot that it
+    went to, if it did.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +38,7 @@ class UpgradeRecord(BaseModel):
     snapshot: str
     committed: datetime
     way: str = ""
+    restored: str = ""
 
 
 def record(server: Server, entry: UpgradeRecord) -> None:
@@ -48,14 +59,45 @@ def history(server: Server) -> tuple[UpgradeRecord, ...]:
 
 def last_upgrade(server: Server) -> UpgradeRecord | None:
     """The upgrade that the server's image is there by; None when it never was upgraded, or all was taken back."""
+    standing = _standing(history(server))
+    return standing[-1] if standing and standing[-1].to_image == server.config.image_id else None
+
+
+def parting(server: Server, snapshot: Snapshot) -> str | None:
+    """The id of the snapshot at which the present state parted from this one's branch.
+
+    None when the present state comes from this snapshot; '' when nothing is common: it joined the domain anew since.
+    """
+    entries = history(server)
+    if any(one.way == REJOIN and snapshot.taken <= one.committed for one in entries):
+        return ""
+    found = _common([one for one in entries if one.restored], snapshot.id, _NOW)
+    return None if found == snapshot.id else found
+
+
+def _standing(entries: Sequence[UpgradeRecord]) -> list[UpgradeRecord]:
+    """The upgrades that none of the later changes has taken back."""
     standing: list[UpgradeRecord] = []
-    for entry in history(server):
-        if not entry.way:
+    for number, entry in enumerate(entries):
+        if entry.restored:
+            standing = _standing([one for one in entries[:number] if one.snapshot < entry.restored])
+        elif not entry.way:
             standing.append(entry)
         else:
             while standing and standing[-1].to_image != entry.to_image:
                 standing.pop()
-    return standing[-1] if standing and standing[-1].to_image == server.config.image_id else None
+    return standing
+
+
+def _common(restores: Sequence[UpgradeRecord], one: str, other: str) -> str:
+    """The last state that two come from, by their snapshots' ids: the later is followed back, branch by branch."""
+    while one != other:
+        one, other = sorted((one, other))
+        before = [entry for entry in restores if entry.snapshot < other]
+        if not before or before[-1].snapshot < one:
+            return one
+        other = before[-1].restored
+    return one
 
 
 def forget(server: Server, snapshot: str) -> None:
