@@ -1,13 +1,12 @@
 """The set of cells of a run: by name, or from a file with axes; and the part of it that is one machine's."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galaxy.gate.run import Shard, ref_order, refs_of, scenario_of
+from galaxy.gate.run import Shard, ref_order, refs_of, scenario_of, shard_numbers
 from galaxy.gate.weights import balanced
 from galaxy.host.errors import InputError
 from galaxy.host.settings import parse_toml
@@ -17,7 +16,6 @@ from scenarios.engine import Cell
 # The scenarios of `quick`: what can be judged in minutes.
 _QUICK = ("lifecycle",)
 ANY = "*"
-_SHARD = re.compile(r"(\d{1,4})/(\d{1,4})", re.ASCII)
 
 
 class Row(BaseModel):
@@ -62,10 +60,7 @@ def part_of(cells: Sequence[Cell], wanted: str) -> tuple[Shard, tuple[Cell, ...]
 
     InputError when the shard has no cell.
     """
-    match = _SHARD.fullmatch(wanted)
-    number, of = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not 1 <= number <= of:
-        raise InputError(f"{wanted!r} is not a shard", "Write it like 1/3: the first of three.")
+    number, of = shard_numbers(wanted)
     mine = balanced({cell.name: cell.weight for cell in cells}, of)[number - 1]
     if not mine:
         raise InputError(

@@ -14,6 +14,7 @@ from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
 from galaxy.server.broken import load_to_remove
 from galaxy.server.config import Backend, HostNetwork, PrivateNetwork, Server, load, servers, unreadable
+from galaxy.server.restart import restart as restart_server
 
 if TYPE_CHECKING:
     from galaxy.image.catalogue import Image
@@ -139,7 +140,7 @@ def stop(name: Name) -> None:
 def restart(name: Name) -> None:
     """Stop a server and start it again. One that has ended by itself is started."""
     server = load(ready_store("Restarting a server"), name)
-    ready = lifecycle.restart(server, load_settings())
+    ready = restart_server(server, load_settings())
     print(f"{name}: {ready.in_words()}")
 
 

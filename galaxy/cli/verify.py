@@ -12,6 +12,7 @@ from galaxy.gate.launch import Launch, Probe, run_matrix, run_target
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.probe import describe, write_target
 from galaxy.gate.resume import newest_unfinished, reopen, require_resumable
+from galaxy.gate.run import shard_numbers
 from galaxy.gate.stock import stock_images
 from galaxy.gate.summary import Summary
 from galaxy.host.errors import InputError
@@ -81,6 +82,8 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     if tier is not None and (matrix is not None or resume):
         raise InputError("--tier goes with --server or --target", "A matrix always runs all checks.")
     _require_files(matrix, target)
+    if shard:
+        shard_numbers(shard)
     store, rules = ready_store("Verifying"), load_policy(policy)
     if resume:
         _refuse(image=image, k=select, shard=shard, report=report)

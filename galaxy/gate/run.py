@@ -1,5 +1,6 @@
 """What a verify run was asked: `run.json` in its folder, written before the first item."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -27,6 +28,9 @@ class ImageUnderTest(BaseModel):
     id: str
 
 
+_SHARD = re.compile(r"(\d{1,4})/(\d{1,4})", re.ASCII)
+
+
 class Shard(BaseModel):
     """One part of a matrix that is spread over several runs: `number` of `of`.
 
@@ -41,6 +45,15 @@ class Shard(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
+
+
+def shard_numbers(words: str) -> tuple[int, int]:
+    """The two numbers of `K/N`; InputError unless K is one of 1 to N."""
+    match = _SHARD.fullmatch(words)
+    number, of = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= of:
+        raise InputError(f"{words!r} is not a shard", "Write it like 1/3: the first of three.")
+    return number, of
 
 
 class RunInfo(BaseModel):

@@ -1,4 +1,4 @@
-"""Start, stop, restart, kill, remove, status: a server's life after its creation."""
+"""Start, stop, kill, remove, status: a server's life after its creation."""
 
 import shutil
 import signal
@@ -93,19 +93,8 @@ def stop(server: Server, settings: Settings) -> float:
     Of one that has ended by itself only what it left is cleared. InputError when it was stopped already.
     """
     with held(server):
-        _require_begun(server)
-        return _stop(server, settings)
-
-
-def restart(server: Server, settings: Settings) -> Readiness:
-    """Stop and start under one lock; one that has ended by itself is started."""
-    with held(server):
-        _require_begun(server)
-        require_whole(server)
-        if running.alive(server) is None:
-            require_sound(server)
-        _stop(server, settings)
-        return start_held(server, settings)
+        require_begun(server)
+        return stop_held(server, settings)
 
 
 def kill(server: Server) -> None:
@@ -124,7 +113,7 @@ def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
                 raise InputError(
                     f"{server.name} is running", f"Stop it first: galaxy stop {server.name}, or use --force."
                 )
-            _stop(server, settings)
+            stop_held(server, settings)
         clear(server)
         with journal(server.store, "remove", server.name, freeing=True) as entry:
             entry.on_failure("tree", server.folder)  # once begun, an interruption finishes it
@@ -151,7 +140,7 @@ def require_running(server: Server) -> running.Running:
     return process
 
 
-def _require_begun(server: Server) -> None:
+def require_begun(server: Server) -> None:
     """InputError when the server was never started, or stopped since: it neither runs nor has it ended."""
     if running.recorded(server) is None:
         require_running(server)
@@ -251,7 +240,8 @@ def start_held(
         )
 
 
-def _stop(server: Server, settings: Settings) -> float:
+def stop_held(server: Server, settings: Settings) -> float:
+    """As `stop`, by a caller that holds the lock."""
     began = time.monotonic()
     _end(server, settings)
     took = time.monotonic() - began

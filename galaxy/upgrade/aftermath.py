@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, InterruptedByUser
 from galaxy.host.progress import say, step
 from galaxy.server.config import Server
 from galaxy.upgrade.tier import TierResult, password_is_good, run_tier
@@ -37,6 +37,11 @@ def look_after(server: Server) -> Aftermath:
     try:
         with step(f"checking {server.name} with clients at work"):
             return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))
+    except InterruptedByUser as wish:
+        wish.add_note(
+            f"{server.name} has been moved, and stays so; to check it: galaxy verify --server {server.name}"
+        )
+        raise
     except (GalaxyError, OSError) as error:
         # What was committed stays so: that nobody could look at it, on a full disk say, does not undo it.
         say(f"{server.name}: the smoke tier could not be run: {error}")

@@ -12,6 +12,7 @@ from galaxy.server.tdbfile import FlawError, entries
 
 _NTACL = "security.NTACL"
 _PARTS = ("etc", "state")
+_LARGE = 1 << 20
 # By path in the server's folder. smb.conf is compared line by line; what databases hold, by the directory's own numbers
 # (changes.py) or below.
 _SAMBAS_OWN = re.compile(
@@ -97,7 +98,8 @@ def _alike(one: Path, other: Path) -> bool:
         return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
     if one.is_dir() or other.is_dir():
         return one.is_dir() and other.is_dir()
-    return filecmp.cmp(one, other, shallow=True)
+    # Size and time may be made equal by who changes a file; only what is large is not worth reading twice.
+    return filecmp.cmp(one, other, shallow=other.stat().st_size > _LARGE)
 
 
 def _acl(path: Path) -> bytes:

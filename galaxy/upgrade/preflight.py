@@ -9,8 +9,8 @@ from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import verify_digest
 from galaxy.release.version import Version
 from galaxy.server.config import HostNetwork, Server
+from galaxy.server.configuration import require_configuration
 from galaxy.server.copying import space_of
-from galaxy.server.execute import exec_
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of
@@ -20,7 +20,7 @@ from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_u
 
 # The snapshot and the rehearsal's copy, and what the new version writes into each when it first starts.
 _COPIES = 2
-_ROOM = 200_000_000
+_ROOM = 100_000_000
 # How long each service of a server that is about to be replaced may take to answer.
 _PATIENCE = 15.0
 
@@ -38,7 +38,8 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     running = _require_sound(server)
     if running:
         require_level(server, new.version)
-    need = _COPIES * space_of(server.folder) + _ROOM
+    copies = _COPIES if request.rehearsal else 1
+    need = copies * (space_of(server.folder) + _ROOM)
     require_space(server.folder, need, f"the upgrade of {server.name}")
     return plan_upgrade(
         server.name,
@@ -93,20 +94,8 @@ def _require_sound(server: Server) -> bool:
             f"{server.name} is broken before the upgrade: it does not answer {said}",
             f"Mend that first; its log may say why: galaxy logs {server.name}",
         )
-    _require_configuration(server)
+    require_configuration(server, f"{server.name} is broken before the upgrade")
     return True
-
-
-def _require_configuration(server: Server) -> None:
-    """What runs has read its smb.conf long ago; the next start has to read what is there now."""
-    done = exec_(server, ("testparm", "-s"))
-    if done.returncode != 0:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ServerError(
-            f"{server.name} is broken before the upgrade: Samba cannot read its smb.conf any more: "
-            f"{lines[-1] if lines else f'testparm ends with {done.returncode}'}",
-            f"Mend it: {server.etc / 'smb.conf'}; galaxy exec {server.name} testparm -s says more",
-        )
 
 
 def _require_folders(server: Server) -> None:

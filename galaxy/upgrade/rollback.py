@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
+from galaxy.host.errors import GalaxyError, InputError, InterruptedByUser, PolicyError, ServerError
 from galaxy.host.journal import Entry, journal
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -129,6 +129,7 @@ def rollback(
 def planned(store: Store, request: RollbackRequest) -> RollbackPlan:
     """What `rollback` could do and would choose; changes nothing of the server."""
     server = load(store, request.name)
+    lifecycle.require_settled(server)
     with journal(store, "look", server.name) as entry:
         return plan_rollback(entry, server, request)
 
@@ -229,7 +230,7 @@ def _snapshot(server: Server, wanted: str, *, named: bool) -> tuple[Snapshot | N
     try:
         return find_snapshot(server, wanted), ""
     except GalaxyError as error:
-        if named:
+        if named or isinstance(error, InterruptedByUser):
             raise
         return None, f"the snapshot from before the upgrade cannot be used: {error.message}"
 
@@ -264,7 +265,7 @@ def _usn_in_common(
         return then.usn
     try:
         older = _then(entry, server, find_snapshot(server, common)) if common else None
-    except GalaxyError:
+    except (InputError, ServerError):
         return None  # it is not there any more, or cannot be read
     return older.usn if older is not None else None
 

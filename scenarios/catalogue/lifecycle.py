@@ -6,8 +6,9 @@ write.
 
 from collections.abc import Mapping
 
-from galaxy.server.lifecycle import kill, restart, start, status, stop
+from galaxy.server.lifecycle import kill, start, status, stop
 from galaxy.server.ready import Readiness
+from galaxy.server.restart import restart
 from scenarios.engine import Scenario, Step
 from scenarios.victims import kill_worker, wait_for_worker
 from scenarios.witness import require_kept, write_account, writing

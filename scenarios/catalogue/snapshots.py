@@ -6,7 +6,8 @@ One server without partners: for a DC that others have replicated with, going ba
 from collections.abc import Mapping
 
 from galaxy.server.kept import snapshots
-from galaxy.server.lifecycle import restart, start, status, stop
+from galaxy.server.lifecycle import start, status, stop
+from galaxy.server.restart import restart
 from galaxy.server.restore import restore
 from galaxy.server.snapshot import prune, snapshot
 from scenarios.engine import Scenario, Step

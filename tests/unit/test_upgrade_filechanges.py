@@ -1,5 +1,7 @@
 """Which files count as changed by people when somebody wants to go back."""
 
+import os
+
 import pytest
 
 from galaxy.upgrade.filechanges import FileChange, file_changes
@@ -78,4 +80,15 @@ def test_a_file_that_goes_while_it_is_compared_is_deleted(tmp_path, monkeypatch)
     monkeypatch.setattr("filecmp.cmp", gone)
     assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
         FileChange(path="state/data/open.tmp", what="deleted")
+    ]
+
+
+def test_a_change_that_hides_behind_size_and_time_is_found(tmp_path):
+    for name, version in (("old", "0"), ("new", "7")):
+        (tmp_path / name / "state/sysvol").mkdir(parents=True)
+        file = tmp_path / name / "state/sysvol/GPT.INI"
+        file.write_text(f"Version={version}")
+        os.utime(file, (1, 1))
+    assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
+        FileChange(path="state/sysvol/GPT.INI", what="changed")
     ]

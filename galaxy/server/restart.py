@@ -1,0 +1,60 @@
+"""Restart: what would keep the server from coming back is looked for before it stops."""
+
+from pathlib import Path
+
+from galaxy.host.errors import GalaxyError, InterruptedByUser
+from galaxy.host.journal import journal, undoes
+from galaxy.host.progress import say
+from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.server import running
+from galaxy.server.config import Server, load
+from galaxy.server.configuration import require_configuration
+from galaxy.server.lifecycle import held, require_begun, start_held, stop_held
+from galaxy.server.ready import Readiness
+from galaxy.server.sound import require_sound
+from galaxy.server.whole import require_whole
+
+
+def restart(server: Server, settings: Settings) -> Readiness:
+    """Stop and start under one lock; one that has ended by itself is started.
+
+    Cut off in between, it ends with the server running. ServerError as `start` has it, or with the server untouched
+    when it could not start again.
+    """
+    with held(server):
+        require_begun(server)
+        require_whole(server)
+        if running.alive(server) is None:
+            require_sound(server)
+        else:
+            require_configuration(server, f"{server.name} was not restarted")
+        return _restart(server, settings)
+
+
+def _restart(server: Server, settings: Settings) -> Readiness:
+    with (
+        journal(server.store, "restart", server.name) as entry,
+        entry.until_done("restart", f"{server.store.root}:{server.name}"),
+    ):
+        stop_held(server, settings)
+        try:
+            return start_held(server, settings)
+        except InterruptedByUser:
+            raise
+        except GalaxyError as error:
+            failure = error  # to try once more would do no better
+    raise failure
+
+
+@undoes("restart")
+def _start_again(target: str) -> None:
+    """Do what an interrupted restart has begun: the server may have been told to stop, and ends soon."""
+    root, _, name = target.rpartition(":")
+    store = Store(root=Path(root))
+    if not (store.servers / name / "server.toml").exists():
+        return
+    server = load(store, name)
+    say(f"{name}: restarting it, as was asked for")
+    stop_held(server, Settings())
+    start_held(server, Settings())
