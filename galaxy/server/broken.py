@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from galaxy.host.errors import InputError
 from galaxy.host.store import Store
-from galaxy.server.config import PrivateNetwork, Server, ServerConfig, load
+from galaxy.server.config import CONFIG, RECORD, PrivateNetwork, Server, ServerConfig, load
 from galaxy.server.names import ipv4
 
 
@@ -17,10 +17,10 @@ def load_to_remove(store: Store, name: str, *, force: bool) -> Server:
     try:
         return load(store, name)
     except InputError as error:
-        if not (store.servers / name / "server.toml").is_file():
+        if not any((store.servers / name / file).is_file() for file in (CONFIG, RECORD)):
             raise
         if not force:
-            hint = f"Mend the file, or remove the server with all that it holds: galaxy rm {name} --force"
+            hint = f"{error.hint}. To remove the server with all that it holds: galaxy rm {name} --force"
             raise InputError(error.message, hint) from None
     return _stand_in(store, name)
 

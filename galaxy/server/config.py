@@ -18,6 +18,8 @@ from galaxy.host.store import Store
 
 # Where the runtime keeps its own state: lost at a reboot, as it must be.
 RUNTIME_ROOT = Path("/run/galaxy")
+CONFIG, RECORD = "server.toml", "running.json"
+_MEND = "Mend the file, or take the copy that a snapshot has: {folder}/ID/" + CONFIG
 
 
 class HostNetwork(BaseModel):
@@ -153,7 +155,7 @@ class Server:
     @property
     def record(self) -> Path:
         """Which process runs the server; there from start to stop."""
-        return self.folder / "running.json"
+        return self.folder / RECORD
 
     @property
     def pending(self) -> Path:
@@ -186,7 +188,7 @@ class Server:
 
     def write(self) -> None:
         """Put server.toml in place."""
-        write_atomic(self.folder / "server.toml", self.config.to_toml(), 0o600)
+        write_atomic(self.folder / CONFIG, self.config.to_toml(), 0o600)
 
 
 def store_digest(store: Store) -> str:
@@ -201,10 +203,13 @@ def path_digest(path: Path) -> str:
 
 def load(store: Store, name: str) -> Server:
     """The server of that name. InputError when there is none, or when its server.toml cannot be taken."""
-    file = store.servers / name / "server.toml"
+    file = store.servers / name / CONFIG
+    hint = _MEND.format(folder=file.parent / "snapshots")
     if "/" in name or not file.is_file():
+        if "/" not in name and (file.parent / RECORD).exists():
+            raise InputError(f"{file} is missing", hint)
         raise InputError(f"there is no server {name}", "See which there are: galaxy ls")
-    return Server(store=store, config=parse_toml(file, ServerConfig))
+    return Server(store=store, config=parse_toml(file, ServerConfig, hint=hint))
 
 
 def pending_server(target: str) -> Server | None:
@@ -228,9 +233,9 @@ def unreadable(store: Store) -> dict[str, InputError]:
 
 
 def _entries(store: Store) -> Iterator[tuple[str, Server | InputError]]:
-    """A folder without a server.toml is half made and belongs to a command that runs."""
-    for file in sorted(store.servers.glob("*/server.toml")):
-        name = file.parent.name
+    """A folder without a server.toml is half made and belongs to a command, unless something was started from it."""
+    files = (*store.servers.glob(f"*/{CONFIG}"), *store.servers.glob(f"*/{RECORD}"))
+    for name in sorted({file.parent.name for file in files}):
         try:
             yield name, load(store, name)
         except InputError as error:

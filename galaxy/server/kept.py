@@ -11,11 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from galaxy.host.errors import GalaxyError, InputError, PolicyError
 from galaxy.host.files import write_atomic
 from galaxy.host.settings import parse_toml
-from galaxy.server.config import Server, ServerConfig
+from galaxy.server.config import CONFIG, Server, ServerConfig
 from galaxy.server.copying import PARTS
 
 RECORD = "snapshot.json"
-CONFIG = "server.toml"
 
 
 class Snapshot(BaseModel):

@@ -15,7 +15,7 @@ from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import running
-from galaxy.server.config import Server, load
+from galaxy.server.config import CONFIG, Server, load
 from galaxy.server.container import delete, forget, handle, launch, sandbox, write_bundle
 from galaxy.server.logs import marks
 from galaxy.server.network import bring_up, joined, take_down
@@ -117,7 +117,7 @@ def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
         clear(server)
         with journal(server.store, "remove", server.name, freeing=True) as entry:
             entry.on_failure("tree", server.folder)  # once begun, an interruption finishes it
-            (server.folder / "server.toml").unlink()
+            (server.folder / CONFIG).unlink(missing_ok=True)  # its loss may be why it is removed
             shutil.rmtree(server.folder)
 
 

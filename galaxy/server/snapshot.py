@@ -15,11 +15,11 @@ from galaxy.host.files import require_space, sync_folder
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
 from galaxy.server import lifecycle, running
-from galaxy.server.config import Network, Server
+from galaxy.server.config import CONFIG, Network, Server
 from galaxy.server.container import handle
 from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_file_system
-from galaxy.server.kept import CONFIG, Snapshot, snapshots
+from galaxy.server.kept import Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
 from galaxy.server.writers import first_in_line, writers_held

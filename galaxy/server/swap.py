@@ -4,9 +4,8 @@ import shutil
 from pathlib import Path
 
 from galaxy.host.files import sync_folder, write_atomic
-from galaxy.server.config import Server
+from galaxy.server.config import CONFIG, Server
 from galaxy.server.copying import PARTS
-from galaxy.server.kept import CONFIG
 
 
 def exchange(live: Path, incoming: Path, outgoing: Path) -> None:

@@ -309,6 +309,14 @@ def test_a_broken_server_hides_no_other(server):
     assert list(unreadable(server.store)) == ["broken"]
 
 
+def test_a_server_that_was_started_is_not_hidden_by_the_loss_of_its_file(server):
+    server.record.write_text("{}")
+    assert list(unreadable(server.store)) == ["dc1"]
+    with pytest.raises(InputError, match=r"server\.toml is missing") as lost:
+        load(server.store, "dc1")
+    assert "snapshots/ID/server.toml" in lost.value.hint
+
+
 def test_a_folder_that_may_hold_state_is_never_taken_for_a_new_server(server):
     (server.folder / "state").mkdir(parents=True)
     with pytest.raises(InputError, match="may hold a server's state"):
