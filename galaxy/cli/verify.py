@@ -21,6 +21,7 @@ from galaxy.host.settings import load_settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue
 from galaxy.server.config import load
+from galaxy.upgrade.tier import password_is_good
 
 # The matrices that have a name.
 MATRICES = ("quick", "all")
@@ -154,7 +155,13 @@ def _probe(
     if target is not None:
         file, usual = target.absolute(), Tier.FULL
     else:
-        file, usual = write_target(load(store, str(server)), folder), Tier.SMOKE
+        own = load(store, str(server))
+        file, usual = write_target(own, folder), Tier.SMOKE
+        if not password_is_good(own):
+            kept = own.secrets / "admin-password"
+            say(
+                f"no ticket for Administrator with the password in {kept}: if it was changed, put the new one there"
+            )
     describe(folder, str(server or target), select)
     run_target(store, folder, Probe(file=file, tier=(tier or usual).value, selection=select), _print_line)
 
