@@ -176,7 +176,7 @@ def _return(target: str) -> None:
     if server is None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
-    say(f"{server.name}: going back to the version of before")
+    say(f"{server.name}: going back to the version and the state from before that change")
     forget(server, record.snapshot)  # written just before the commit point
     _stop_all(server)  # it may have been told to stop already
     if record.touched:
