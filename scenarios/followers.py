@@ -49,9 +49,8 @@ class _Day:
 
     def rest(self) -> None:
         """Wait for the next logon, or for what comes before it."""
-        if not self.hurry.wait(_CALM):
-            return
-        self.over.wait(_PAUSE)
+        if self.hurry.wait(_CALM):
+            self.over.wait(_PAUSE)
 
     @contextmanager
     def rush(self) -> Iterator[None]:

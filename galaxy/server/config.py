@@ -212,14 +212,17 @@ def load(store: Store, name: str) -> Server:
     return Server(store=store, config=parse_toml(file, ServerConfig, hint=hint))
 
 
-def pending_server(target: str) -> Server | None:
-    """The server of a journal's target `store root:name`; None when it is gone, or nothing is pending."""
+def server_of(target: str) -> Server | None:
+    """The server of a journal's target `store root:name`; None when it is gone."""
     root, _, name = target.rpartition(":")
     store = Store(root=Path(root))
-    if not (store.servers / name / "server.toml").exists():
-        return None
-    server = load(store, name)
-    return server if server.pending.exists() else None
+    return load(store, name) if (store.servers / name / CONFIG).exists() else None
+
+
+def pending_server(target: str) -> Server | None:
+    """As `server_of`; None also when nothing is pending."""
+    server = server_of(target)
+    return server if server is not None and server.pending.exists() else None
 
 
 def servers(store: Store) -> tuple[Server, ...]:

@@ -5,7 +5,7 @@ from galaxy.server.config import Server
 from galaxy.server.execute import exec_
 
 
-def require_configuration(server: Server, trouble: str) -> None:
+def require_smb_conf(server: Server, trouble: str) -> None:
     """ServerError, which begins with `trouble`, when the next start of a running server would fail by its smb.conf."""
     done = exec_(server, ("testparm", "-s"))
     if done.returncode != 0:

@@ -13,6 +13,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import names
 from galaxy.server.config import (
+    CONFIG,
     Backend,
     HostNetwork,
     NamespaceNetwork,
@@ -126,7 +127,7 @@ def _fill(settings: Settings, server: Server, password: str | None) -> None:
 def require_new(store: Store, name: str) -> None:
     """InputError when there is a server of that name, or a folder that may hold one's state: nothing is removed."""
     folder = store.servers / name
-    if (folder / "server.toml").exists():
+    if (folder / CONFIG).exists():
         raise InputError(
             f"there is a server {name} already", f"Choose another name, or remove it: galaxy rm {name}"
         )

@@ -13,9 +13,8 @@ from galaxy.host.journal import journal, undoes
 from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
 from galaxy.server import running
-from galaxy.server.config import CONFIG, Server, load
+from galaxy.server.config import CONFIG, Server, server_of
 from galaxy.server.container import delete, forget, handle, launch, sandbox, write_bundle
 from galaxy.server.logs import marks
 from galaxy.server.network import bring_up, joined, take_down
@@ -198,10 +197,9 @@ def stop_quickly(server: Server, settings: Settings) -> float:
 @undoes("server")
 def _remove_by_name(target: str) -> None:
     """Remove a server by `store root:name`, running or not; nothing happens when there is none."""
-    root, _, name = target.rpartition(":")
-    store = Store(root=Path(root))
-    if (store.servers / name / "server.toml").exists():
-        remove(load(store, name), Settings(stop_timeout=_UNDO_SECONDS), force=True)
+    server = server_of(target)
+    if server is not None:
+        remove(server, Settings(stop_timeout=_UNDO_SECONDS), force=True)
 
 
 def start_held(

@@ -1,15 +1,12 @@
 """Restart: what would keep the server from coming back is looked for before it stops."""
 
-from pathlib import Path
-
 from galaxy.host.errors import GalaxyError, InterruptedByUser
 from galaxy.host.journal import journal, undoes
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
 from galaxy.server import running
-from galaxy.server.config import Server, load
-from galaxy.server.configuration import require_configuration
+from galaxy.server.config import Server, server_of
+from galaxy.server.configuration import require_smb_conf
 from galaxy.server.lifecycle import held, require_begun, start_held, stop_held
 from galaxy.server.ready import Readiness
 from galaxy.server.sound import require_sound
@@ -28,7 +25,7 @@ def restart(server: Server, settings: Settings) -> Readiness:
         if running.alive(server) is None:
             require_sound(server)
         else:
-            require_configuration(server, f"{server.name} was not restarted")
+            require_smb_conf(server, f"{server.name} was not restarted")
         return _restart(server, settings)
 
 
@@ -50,11 +47,9 @@ def _restart(server: Server, settings: Settings) -> Readiness:
 @undoes("restart")
 def _start_again(target: str) -> None:
     """Do what an interrupted restart has begun: the server may have been told to stop, and ends soon."""
-    root, _, name = target.rpartition(":")
-    store = Store(root=Path(root))
-    if not (store.servers / name / "server.toml").exists():
+    server = server_of(target)
+    if server is None:
         return
-    server = load(store, name)
-    say(f"{name}: restarting it, as was asked for")
+    say(f"{server.name}: restarting it, as was asked for")
     stop_held(server, Settings())
     start_held(server, Settings())

@@ -9,7 +9,7 @@ from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import verify_digest
 from galaxy.release.version import Version
 from galaxy.server.config import HostNetwork, Server
-from galaxy.server.configuration import require_configuration
+from galaxy.server.configuration import require_smb_conf
 from galaxy.server.copying import space_of
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
@@ -94,7 +94,7 @@ def _require_sound(server: Server) -> bool:
             f"{server.name} is broken before the upgrade: it does not answer {said}",
             f"Mend that first; its log may say why: galaxy logs {server.name}",
         )
-    require_configuration(server, f"{server.name} is broken before the upgrade")
+    require_smb_conf(server, f"{server.name} is broken before the upgrade")
     return True
 
 

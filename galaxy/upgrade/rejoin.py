@@ -25,7 +25,7 @@ from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.release.version import Version
 from galaxy.server import lifecycle
-from galaxy.server.config import HostNetwork, NamespaceNetwork, Network, Server, load, pending_server
+from galaxy.server.config import CONFIG, HostNetwork, NamespaceNetwork, Network, Server, load, pending_server
 from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest, begin
@@ -197,7 +197,7 @@ def _forward(server: Server, progress: _Progress) -> None:
     with journal(server.store, "rejoin", server.name) as entry, hold(entry, server):
         if not joined.is_dir():
             _join_anew(entry, server, progress, joined)
-        (joined / "server.toml").unlink(missing_ok=True)
+        (joined / CONFIG).unlink(missing_ok=True)
         exchange(server.folder, joined, server.folder / _ASIDE)
         moved = with_image(server, progress.request.image_id)
         lifecycle.start_held(moved, progress.settings, in_network=True)

@@ -105,15 +105,7 @@ def switch(
     with ExitStack() as stack:
         if start:
             stack.enter_context(hold(entry, server))
-        change = UpgradeRecord(
-            from_image=record.image_id,
-            to_image=plan.target.id,
-            snapshot=record.snapshot,
-            committed=datetime.now(UTC),
-            way=back.way,
-            restored=back.restored,
-        )
-        stack.enter_context(_returning(entry, server, record, change))
+        stack.enter_context(_returning(entry, server, record, plan.target.id, back))
         began = time.monotonic()
         stopped = lifecycle.stop_quickly(server, settings) if plan.running else 0.0
         kept = snapshot.complete(server, ahead)
@@ -155,14 +147,25 @@ def with_image(server: Server, image_id: str) -> Server:
 
 
 @contextmanager
-def _returning(entry: Entry, server: Server, record: SwitchRecord, change: UpgradeRecord) -> Iterator[None]:
+def _returning(entry: Entry, server: Server, record: SwitchRecord, target: str, back: Back) -> Iterator[None]:
     """The block is the switch: the way back is known before it, and forgotten at its end, the commit point."""
     with entry.until_done("switch", f"{server.store.root}:{server.name}"):
         _note(server, record)
         yield
-        remember(server, change.model_copy(update={"committed": datetime.now(UTC)}))
+        remember(server, _committed(record, target, back))
         server.pending.unlink()
         sync_folder(server.folder)
+
+
+def _committed(record: SwitchRecord, target: str, back: Back) -> UpgradeRecord:
+    return UpgradeRecord(
+        from_image=record.image_id,
+        to_image=target,
+        snapshot=record.snapshot,
+        committed=datetime.now(UTC),
+        way=back.way,
+        restored=back.restored,
+    )
 
 
 def _note(server: Server, record: SwitchRecord) -> None:

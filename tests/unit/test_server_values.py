@@ -16,7 +16,6 @@ from galaxy.server.config import (
     NamespaceNetwork,
     PrivateNetwork,
     Server,
-    ServerConfig,
     load,
     servers,
     unreadable,
@@ -32,22 +31,9 @@ from galaxy.server.template import template_id
 from galaxy.server.tls import DH_PARAMETERS
 
 
-def config(**changes):
-    values = {
-        "name": "dc1",
-        "image_id": "ab" * 32,
-        "realm": "AD.EXAMPLE.ORG",
-        "domain": "AD",
-        "hostname": "dc1",
-        "address": "192.0.2.10",
-        "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-    }
-    return ServerConfig(**{**values, **changes})
-
-
 @pytest.fixture
-def server(tmp_path):
-    found = Server(store=Store(root=tmp_path).ensure(), config=config())
+def server(tmp_path, config_with):
+    found = Server(store=Store(root=tmp_path).ensure(), config=config_with())
     found.folder.mkdir()
     return found
 
@@ -55,9 +41,11 @@ def server(tmp_path):
 @pytest.mark.parametrize(
     "network", [HostNetwork(), PrivateNetwork(prefix=20), NamespaceNetwork(path="/run/netns/x")]
 )
-def test_a_configuration_survives_its_file(tmp_path, network):
+def test_a_configuration_survives_its_file(tmp_path, network, config_with):
     store = Store(root=tmp_path).ensure()
-    written = Server(store=store, config=config(network=network, dns_forwarders=("192.0.2.1", "192.0.2.2")))
+    written = Server(
+        store=store, config=config_with(network=network, dns_forwarders=("192.0.2.1", "192.0.2.2"))
+    )
     written.folder.mkdir()
     written.write()
     assert load(store, "dc1") == written
@@ -131,37 +119,43 @@ def test_bad_addresses(address):
         names.ipv4(address)
 
 
-def test_smb_conf_binds_to_the_address_alone_on_a_shared_network():
-    text = smb_conf(config(dns_forwarders=("192.0.2.1",)))
+def test_smb_conf_binds_to_the_address_alone_on_a_shared_network(config_with):
+    text = smb_conf(config_with(dns_forwarders=("192.0.2.1",)))
     assert "\tinterfaces = 192.0.2.10\n\tbind interfaces only = yes\n" in text
     assert "\tdns forwarder = 192.0.2.1\n" in text
     assert "samba_dnsupdate --use-samba-tool" in text
-    assert "\tinterfaces = lo 192.0.2.10\n" in smb_conf(config(network=PrivateNetwork()))
+    assert "\tinterfaces = lo 192.0.2.10\n" in smb_conf(config_with(network=PrivateNetwork()))
 
 
-def test_the_server_asks_itself():
-    files = host_files(config())
+def test_the_server_asks_itself(config_with):
+    files = host_files(config_with())
     assert files["resolv.conf"] == "search ad.example.org\nnameserver 192.0.2.10\n"
     assert "192.0.2.10 dc1.ad.example.org dc1" in files["hosts"]
 
 
-def test_dh_parameters_are_the_well_known_group_of_rfc_7919():
+def test_dh_parameters_are_the_well_known_group_of_rfc_7919(config_with):
     prime, generator = decode(b64decode("".join(DH_PARAMETERS.splitlines()[1:-1])))[0]
     shown = f"{int(prime):X}"
     assert (int(generator), len(shown)) == (2, 512)
     assert shown.startswith("FFFFFFFFFFFFFFFFADF85458A2BB4A9AAFDC5620273D3CF1")
     assert shown.endswith("886B423861285C97FFFFFFFFFFFFFFFF")
-    assert host_files(config())["dhparams.pem"] == DH_PARAMETERS
+    assert host_files(config_with())["dhparams.pem"] == DH_PARAMETERS
 
 
-def options_of(tmp_path, text, *, registered=True):
-    server = Server(store=None, config=config(), home=tmp_path)
-    server.etc.mkdir(exist_ok=True)
-    (server.etc / "smb.conf").write_text(text)
-    cache = server.state / "private/dns_update_cache"
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.touch() if registered else cache.unlink(missing_ok=True)
-    return [word.removeprefix("--option=") for word in samba_options(server)]
+@pytest.fixture
+def options_of(tmp_path, config_with):
+    """Samba's options for a server with such an smb.conf."""
+
+    def options(text, *, registered=True):
+        server = Server(store=None, config=config_with(), home=tmp_path)
+        server.etc.mkdir(exist_ok=True)
+        (server.etc / "smb.conf").write_text(text)
+        cache = server.state / "private/dns_update_cache"
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.touch() if registered else cache.unlink(missing_ok=True)
+        return [word.removeprefix("--option=") for word in samba_options(server)]
+
+    return options
 
 
 LATER_UPDATES = [
@@ -171,29 +165,29 @@ LATER_UPDATES = [
 DH = "tls dh params file=/run/galaxy/dhparams.pem"
 
 
-def test_a_start_adds_what_shortens_it(tmp_path):
-    assert options_of(tmp_path, smb_conf(config())) == [DH, *LATER_UPDATES]
+def test_a_start_adds_what_shortens_it(config_with, options_of):
+    assert options_of(smb_conf(config_with())) == [DH, *LATER_UPDATES]
 
 
-def test_a_new_server_registers_itself_at_once(tmp_path):
-    assert options_of(tmp_path, smb_conf(config()), registered=False) == [DH]
+def test_a_new_server_registers_itself_at_once(config_with, options_of):
+    assert options_of(smb_conf(config_with()), registered=False) == [DH]
 
 
 @pytest.mark.parametrize("line", ["tls dh params file = /etc/samba/own.pem", "\tTLS  DHParamsFile=x"])
-def test_dh_parameters_of_ones_own_stay(tmp_path, line):
-    assert options_of(tmp_path, f"{smb_conf(config())}\n[global]\n{line}\n") == LATER_UPDATES
+def test_dh_parameters_of_ones_own_stay(line, config_with, options_of):
+    assert options_of(f"{smb_conf(config_with())}\n[global]\n{line}\n") == LATER_UPDATES
 
 
-def test_commands_of_ones_own_are_kept(tmp_path):
+def test_commands_of_ones_own_are_kept(options_of):
     text = "[global]\n# dns update command = /no\n\tspn UpdateCommand = /opt/spn -v\n"
-    assert options_of(tmp_path, text) == [
+    assert options_of(text) == [
         DH,
         "spn update command=/usr/bin/python3 -IS /run/galaxy/later.py /opt/spn -v",
     ]
 
 
-def test_a_configuration_that_includes_others_is_left_alone(tmp_path):
-    assert options_of(tmp_path, f"{smb_conf(config())}\tinclude = /etc/samba/more.conf\n") == []
+def test_a_configuration_that_includes_others_is_left_alone(config_with, options_of):
+    assert options_of(f"{smb_conf(config_with())}\tinclude = /etc/samba/more.conf\n") == []
 
 
 def test_forwarders_are_the_hosts_without_stubs(tmp_path):
@@ -231,9 +225,9 @@ def test_a_password_file_is_its_line(tmp_path):
         read_password(tmp_path / "absent")
 
 
-def test_a_template_depends_on_all_that_shows_in_the_state(server):
+def test_a_template_depends_on_all_that_shows_in_the_state(server, config_with):
     def of(password="x", **changes):
-        return template_id(Server(store=server.store, config=config(**changes)), password)
+        return template_id(Server(store=server.store, config=config_with(**changes)), password)
 
     variants = [of(), of(None), of("y"), of(realm="B.C"), of(domain="B"), of(hostname="dc2"), of(address="192.0.2.11"),
                 of(image_id="cd" * 32), of(network=PrivateNetwork())]  # fmt: skip
