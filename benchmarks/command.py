@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from galaxy.cli.process import EXIT_INTERRUPTED, interruptible, show_error
-from galaxy.host.errors import GalaxyError
+from galaxy.cli.process import interruptible, show_error
+from galaxy.host.errors import GalaxyError, InterruptedByUser
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def command() -> Iterator[None]:
         with interruptible():
             yield
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    except GalaxyError as error:
+        sys.exit(InterruptedByUser.exit_code)
+    except (GalaxyError, InterruptedByUser) as error:
         show_error(error)
         sys.exit(error.exit_code)

@@ -10,10 +10,10 @@ from types import FrameType
 from galaxy.cli.app import application
 from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
 from galaxy.host.files import FULL, MORE_SPACE
+from galaxy.host.progress import say
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
-EXIT_INTERRUPTED = InterruptedByUser.exit_code
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -23,10 +23,20 @@ def run_command_line(arguments: Sequence[str]) -> int:
     unwinds; further signals do nothing meanwhile.
     """
     try:
+        return _run_and_tell(arguments)
+    finally:
+        _forget_untold()
+
+
+def _run_and_tell(arguments: Sequence[str]) -> int:
+    try:
         with interruptible():
             code = _run(arguments)
+    except InterruptedByUser as wish:
+        show_error(wish)
+        code = wish.exit_code
     except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
+        code = InterruptedByUser.exit_code
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever comes gets its exit code here
         full = isinstance(error, OSError) and error.filename is None and error.errno in FULL
         unwritten = _unwritten(more="\n" if full else "")
@@ -52,6 +62,14 @@ def _unwritten(more: str = "") -> OSError | HostError | None:
     return None
 
 
+def _forget_untold() -> None:
+    """Give up what stderr did not take: Python would try again at its exit, and make that failure its exit code."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def _exit_code(error: Exception) -> int:
     """Show an error in the way that fits it; the process ends with what is returned."""
     if isinstance(error, BrokenPipeError):
@@ -64,16 +82,16 @@ def _exit_code(error: Exception) -> int:
         show_error(error)
         return error.exit_code
     sys.excepthook(type(error), error, error.__traceback__)
-    print("This is a defect in Galaxy; please report it with the lines above.", file=sys.stderr)
+    say("This is a defect in Galaxy; please report it with the lines above.")
     return EXIT_DEFECT
 
 
-def show_error(error: GalaxyError) -> None:
+def show_error(error: GalaxyError | InterruptedByUser) -> None:
     """`error: what and why`, then what to do, then what teardown could not undo; on stderr."""
-    print(f"error: {error.message}", file=sys.stderr)
+    say(f"error: {error.message}")
     for line in (error.hint, *getattr(error, "__notes__", ())):
         if line:
-            print(f"  {line}", file=sys.stderr)
+            say(f"  {line}")
 
 
 @contextmanager
@@ -85,10 +103,7 @@ def interruptible() -> Iterator[None]:
         # A handler rather than SIG_IGN: what teardown starts must not inherit deafness.
         for each in signals:
             signal.signal(each, _ignore)
-        name = signal.Signals(number).name
-        raise InterruptedByUser(
-            f"interrupted by {name}", "Nothing half made is left. To see what runs: galaxy ls"
-        )
+        raise InterruptedByUser(signal.Signals(number).name)
 
     before = {each: signal.signal(each, interrupt) for each in signals}
     try:

@@ -57,10 +57,19 @@ class PolicyError(GalaxyError):
     exit_code = 6
 
 
-class InterruptedByUser(GalaxyError):  # noqa: N818 - a wish, not an error
-    """SIGINT or SIGTERM; raised in the main thread so that every `with` unwinds."""
+class InterruptedByUser(BaseException):
+    """SIGINT, SIGTERM or SIGHUP; raised in the main thread so that every `with` unwinds.
+
+    A wish and no error, so that nothing that handles errors takes it for one; and no KeyboardInterrupt, which typer
+    and pytest end in their own way.
+    """
 
     exit_code = 130
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(signal_name)
+        self.message = f"interrupted by {signal_name}"
+        self.hint = "Nothing half made is left. To see what runs: galaxy ls"
 
 
 class CommandError(GalaxyError):

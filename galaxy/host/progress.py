@@ -1,9 +1,14 @@
-"""Progress for people, on stderr: a live bar on a terminal, plain lines elsewhere."""
+"""Progress for people, on stderr: a live bar on a terminal, plain lines elsewhere.
+
+Nobody has to be there to read it: a terminal that was closed, a full disk behind a redirection, fail no work, least of
+all what undoes it.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
 
 # Plain output repeats a bar's state at most this often, in seconds: enough for a CI log that must not look dead.
 _PLAIN_EVERY = 15.0
@@ -11,9 +16,28 @@ _PLAIN_EVERY = 15.0
 Advance = Callable[[int, int], None]
 
 
+class _Readers:
+    """stderr as a file whose writes cannot fail."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(sys.stderr, name)
+
+
+READERS = cast("TextIO", _Readers())
+
+
 def say(line: str) -> None:
-    """One line of what is being done."""
-    print(line, file=sys.stderr, flush=True)
+    """One line of what is being done, or of what went wrong."""
+    print(line, file=READERS, flush=True)
 
 
 @contextmanager
@@ -43,7 +67,7 @@ def _rich_bar(title: str) -> Iterator[Advance]:
     from rich.console import Console  # noqa: PLC0415 - 80 ms that most commands need not pay
     from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=False) as progress:
+    with Progress(console=Console(file=READERS), transient=False) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

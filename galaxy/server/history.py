@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
 from galaxy.server.config import Server
-from galaxy.server.kept import Snapshot
+from galaxy.server.kept import ID_TIME, Snapshot
 
 RESTORE, REJOIN = "restore", "rejoin"
 # Above every snapshot's id: the state of now.
@@ -80,13 +80,18 @@ def _standing(entries: Sequence[UpgradeRecord]) -> list[UpgradeRecord]:
     standing: list[UpgradeRecord] = []
     for number, entry in enumerate(entries):
         if entry.restored:
-            standing = _standing([one for one in entries[:number] if one.snapshot < entry.restored])
+            standing = _standing([one for one in entries[:number] if _began(one) < entry.restored])
         elif not entry.way:
             standing.append(entry)
         else:
             while standing and standing[-1].to_image != entry.to_image:
                 standing.pop()
     return standing
+
+
+def _began(entry: UpgradeRecord) -> str:
+    """When a change began, as snapshots' ids have it; a rejoin has no snapshot, and the time of its end has to do."""
+    return entry.snapshot or entry.committed.strftime(ID_TIME)
 
 
 def _common(restores: Sequence[UpgradeRecord], one: str, other: str) -> str:

@@ -15,6 +15,8 @@ from galaxy.server.config import CONFIG, Server, ServerConfig
 from galaxy.server.copying import PARTS
 
 RECORD = "snapshot.json"
+# How a snapshot's id begins, in UTC: ids are in the order of age.
+ID_TIME = "%Y%m%d-%H%M%S"
 
 
 class Snapshot(BaseModel):

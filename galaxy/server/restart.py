@@ -1,9 +1,9 @@
 """Restart: what would keep the server from coming back is looked for before it stops."""
 
-from galaxy.host.errors import GalaxyError, InterruptedByUser
+from galaxy.host.errors import GalaxyError
 from galaxy.host.journal import journal, undoes
 from galaxy.host.progress import say
-from galaxy.host.settings import Settings
+from galaxy.host.settings import Settings, load_settings
 from galaxy.server import running
 from galaxy.server.config import Server, server_of
 from galaxy.server.configuration import require_smb_conf
@@ -37,8 +37,6 @@ def _restart(server: Server, settings: Settings) -> Readiness:
         stop_held(server, settings)
         try:
             return start_held(server, settings)
-        except InterruptedByUser:
-            raise
         except GalaxyError as error:
             failure = error  # to try once more would do no better
     raise failure
@@ -51,5 +49,6 @@ def _start_again(target: str) -> None:
     if server is None:
         return
     say(f"{server.name}: restarting it, as was asked for")
-    stop_held(server, Settings())
-    start_held(server, Settings())
+    settings = load_settings()  # those of the command that was cut off went with it
+    stop_held(server, settings)
+    start_held(server, settings)

@@ -19,7 +19,7 @@ from galaxy.server.config import CONFIG, Network, Server
 from galaxy.server.container import handle
 from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_file_system
-from galaxy.server.kept import Snapshot, snapshots
+from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
 from galaxy.server.writers import first_in_line, writers_held
@@ -191,6 +191,6 @@ def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pin
 
 def free_id(server: Server) -> str:
     """The id of a new snapshot: its time in UTC, and a number where a second has several; in the order of age."""
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    now = datetime.now(UTC).strftime(ID_TIME)
     candidates = (now, *(f"{now}-{number:02}" for number in range(2, 100)))
     return next(name for name in candidates if not list(server.snapshots.glob(f"*{name}*")))

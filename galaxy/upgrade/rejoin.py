@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError, InputError, InterruptedByUser, ServerError
+from galaxy.host.errors import GalaxyError, InputError, ServerError
 from galaxy.host.files import sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.process import run
@@ -373,8 +373,6 @@ def _finish(server: Server, progress: _Progress) -> None:
     say(f"{server.name}: going on with its return to the domain")
     try:
         _forward(server, progress)
-    except InterruptedByUser:
-        raise
     except GalaxyError as error:
         raise ServerError(
             f"{server.name} has left the domain and could not join it again: {error.message}",

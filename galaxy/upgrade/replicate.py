@@ -3,7 +3,7 @@
 import json
 import time
 
-from galaxy.host.errors import GalaxyError, InterruptedByUser, ServerError
+from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.progress import say
 from galaxy.server.config import Server
 from galaxy.server.execute import exec_
@@ -60,8 +60,6 @@ def link(server: Server, partner: str) -> None:
                 for context in wanted:
                     _drs(server, "replicate", partner, server.config.fqdn, context)
                 wanted -= _notifies(server, partner)
-        except InterruptedByUser:
-            raise
         except GalaxyError as error:
             if time.monotonic() > deadline:
                 say(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError, InputError, InterruptedByUser, PolicyError, ServerError
+from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
 from galaxy.host.journal import Entry, journal
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -230,7 +230,7 @@ def _snapshot(server: Server, wanted: str, *, named: bool) -> tuple[Snapshot | N
     try:
         return find_snapshot(server, wanted), ""
     except GalaxyError as error:
-        if named or isinstance(error, InterruptedByUser):
+        if named:
             raise
         return None, f"the snapshot from before the upgrade cannot be used: {error.message}"
 

@@ -154,7 +154,7 @@ def test_an_interrupted_build_leaves_nothing(
     own_store: Store, settings: Settings, make_plan, monkeypatch
 ) -> None:
     def interrupt(*_: object) -> None:
-        raise InterruptedByUser("interrupted")
+        raise InterruptedByUser("SIGINT")
 
     monkeypatch.setattr("galaxy.build.compile._follow", interrupt)
     plan = make_plan('os.system("sleep 86413")')

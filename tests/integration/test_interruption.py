@@ -1,8 +1,9 @@
 """Ctrl-C, SIGTERM and SIGKILL at each stage of build, create, start and verify: what was begun is undone."""
 
+import shlex
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ def own(image: Image) -> Iterator[Store]:
         yield own
 
 
+def wait_until(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def interrupt(own: Store, log: Path, words: tuple[str, ...], stage: str, number: signal.Signals) -> int:
     """Run a command until its output has `stage` in it and half a second more; returns its exit code."""
     deadline = time.monotonic() + 300
@@ -71,6 +79,23 @@ def test_an_interruption_leaves_nothing(own, tmp_path, words, stage, number) -> 
     assert f"error: interrupted by {number.name}" in said
     assert "not undone" not in said
     assert "Traceback" not in said
+    settled()
+
+
+def test_a_restart_whose_terminal_is_closed_ends_with_the_server_running(own, tmp_path) -> None:
+    settled = watch(own)
+    assert galaxy_run(own, "start", "dc1").returncode == 0
+    try:
+        command = shlex.join([*GALAXY, "restart", "dc1"])
+        env = {"GALAXY_ROOT": str(own.root)}
+        with background(["script", "-qec", command, "/dev/null"], log=tmp_path / "log", env=env) as terminal:
+            wait_until(lambda: any(own.journal.iterdir()))
+            terminal.kill()
+        wait_until(lambda: not any(own.journal.iterdir()))
+        assert galaxy_run(own, "recover").stdout == "nothing was left behind\n"
+        assert "running" in galaxy_run(own, "status", "dc1").stdout
+    finally:
+        galaxy_run(own, "stop", "dc1")
     settled()
 
 

@@ -1,5 +1,6 @@
 """Every way in which a command can end has its exit code and its words."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -173,6 +174,17 @@ def test_an_output_that_cannot_be_written_is_told(lines, raised) -> None:
         assert (done.returncode, done.stderr) == (3, why)
     gone = run(["bash", "-c", 'set -o pipefail; "$0" -c "$1" | true', sys.executable, script], check=False)
     assert gone.stderr in {"", "error: wrong\n  Do it right.\n"}
+    deaf = run(["bash", "-c", '"$0" -c "$1" >/dev/full 2>&1', sys.executable, script], check=False)
+    assert deaf.returncode == done.returncode
+
+
+def test_an_interruption_is_no_error_that_a_library_could_handle(monkeypatch, galaxy_command) -> None:
+    def command() -> None:
+        with contextlib.suppress(Exception):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(app, "_load", lambda _command: command)
+    assert galaxy_command("ls")[0] == 130
 
 
 def test_a_table_has_columns(capsys) -> None:

@@ -104,7 +104,7 @@ def test_a_timeout_ends_the_children_too(tmp_path) -> None:
 
 def test_an_interruption_ends_the_children_too(tmp_path) -> None:
     def interrupt(_number, _frame) -> None:
-        raise InterruptedByUser("stop")
+        raise InterruptedByUser("SIGINT")
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))

@@ -85,3 +85,13 @@ def test_an_upgrade_after_a_snapshot_does_not_stand_in_it(server):
         )
         is None
     )
+
+
+def test_a_return_to_the_domain_took_nothing_back_of_the_state_before_it(server):
+    record(server, change("a", "b", "20260101-010101"))  # 20260101-020202 is a snapshot of it
+    record(server, change("b", "a", "", "rejoin"))
+    record(server, change("a", "b", "20260103-010101", "restore", "20260101-020202"))
+    assert last_upgrade(server) == change("a", "b", "20260101-010101")
+    record(server, change("b", "a", "20260103-020202", "restore", "20260103-000000"))
+    went_back = server.config.model_copy(update={"image_id": "a" * 64})
+    assert last_upgrade(Server(store=server.store, config=went_back)) is None
