@@ -64,6 +64,8 @@ def _unwritten(more: str = "") -> OSError | HostError | None:
 
 def _forget_untold() -> None:
     """Give up what stderr did not take: Python would try again at its exit, and make that failure its exit code."""
+    if sys.stderr is None:
+        return
     try:
         sys.stderr.flush()
     except OSError:
@@ -96,8 +98,13 @@ def show_error(error: GalaxyError | InterruptedByUser) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP in the block raises InterruptedByUser; later ones do nothing."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """The first SIGINT, SIGTERM or SIGHUP in the block raises InterruptedByUser; later ones do nothing.
+
+    A SIGHUP that is ignored already stays so: that is what nohup(1) is for.
+    """
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         # A handler rather than SIG_IGN: what teardown starts must not inherit deafness.

@@ -180,7 +180,7 @@ def recover(store: Store) -> list[str]:
                 continue
             if entry is not None:
                 failures += entry.undo()
-                lines.append(f"undid an interrupted {entry.verb} of {entry.subject}")
+                lines.append(f"settled an interrupted {entry.verb} of {entry.subject}")
         for folder in _written(store):
             sweep(folder)
     if failures:

@@ -17,16 +17,18 @@ Advance = Callable[[int, int], None]
 
 
 class _Readers:
-    """stderr as a file whose writes cannot fail."""
+    """stderr as a file whose writes cannot fail; Python has none when descriptor 2 was closed."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
-            sys.stderr.write(text)
+            if sys.stderr is not None:
+                sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError):
-            sys.stderr.flush()
+            if sys.stderr is not None:
+                sys.stderr.flush()
 
     def __getattr__(self, name: str) -> object:
         return getattr(sys.stderr, name)

@@ -46,7 +46,7 @@ class Partner:
     def in_words(self) -> str:
         """`dc2.ad.example.org (read 2026-11-23 08:00 UTC)`."""
         kind = "read-only, " if self.read_only else ""
-        when = f"read {self.pulled:%Y-%m-%d %H:%M} UTC" if self.pulled else "never read from here"
+        when = f"read {self.pulled:%Y-%m-%d %H:%M} UTC" if self.pulled else "nothing read from it yet"
         return f"{self.fqdn or self.name} ({kind}{when})"
 
 

@@ -237,6 +237,6 @@ def _after(target: ImageChoice) -> tuple[PlannedStep, ...]:
             name="probe", reason="a logon, a search and a file of sysvol; otherwise forward again by itself"
         ),
         PlannedStep(
-            name="commit", reason="from here on clients write to the older version", seen="connections go on"
+            name="commit", reason=f"from here on clients write to {target.ref}", seen="connections go on"
         ),
     )

@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -118,7 +119,13 @@ class Ground:
         before = self.ledger.count
         script = ("-m", "scenarios.endurance.scribe")
         argv: list[str | Path] = [sys.executable, *script, self._write_target(), self.ledger.folder]
-        with background(argv, log=self.folder / "scribe.out", cwd=_HOUSE) as self.scribe:
+        with (
+            # It is ended by a signal, and leaves what it has there.
+            tempfile.TemporaryDirectory(prefix="galaxy-scribe-") as place,
+            background(
+                argv, log=self.folder / "scribe.out", cwd=_HOUSE, env={"TMPDIR": place}
+            ) as self.scribe,
+        ):
             self.wait_for(before + least)
             yield
         self.scribe = None

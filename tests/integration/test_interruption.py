@@ -87,8 +87,9 @@ def test_a_restart_whose_terminal_is_closed_ends_with_the_server_running(own, tm
     assert galaxy_run(own, "start", "dc1").returncode == 0
     try:
         command = shlex.join([*GALAXY, "restart", "dc1"])
+        argv = ["env", "--default-signal=HUP", "script", "-qec", command, "/dev/null"]
         env = {"GALAXY_ROOT": str(own.root)}
-        with background(["script", "-qec", command, "/dev/null"], log=tmp_path / "log", env=env) as terminal:
+        with background(argv, log=tmp_path / "log", env=env) as terminal:
             wait_until(lambda: any(own.journal.iterdir()))
             terminal.kill()
         wait_until(lambda: not any(own.journal.iterdir()))

@@ -86,7 +86,7 @@ def test_a_killed_lab_is_undone_by_the_next_command(store, tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=5)
     assert len(namespaces() - before) == 3
-    assert recover(store) == ["undid an interrupted verify of test"]
+    assert recover(store) == ["settled an interrupted verify of test"]
     assert namespaces() == before
     assert not list(store.journal.iterdir())
 

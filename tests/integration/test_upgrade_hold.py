@@ -102,7 +102,7 @@ def test_a_killed_galaxys_hold_is_lifted(server):
         left = server.store.journal / "left.json"
         left.write_text(entry.path.read_text().replace(f'"owner": "{os.getpid()}:', '"owner": "1:'))
         entry.actions.clear()
-    assert recover(server.store) == ["undid an interrupted test of dc1"]
+    assert recover(server.store) == ["settled an interrupted test of dc1"]
     assert reaches(server) is None
 
 

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -86,6 +87,15 @@ def test_a_defect_keeps_its_traceback(raising, galaxy_command, error) -> None:
     assert "defect in Galaxy" in err
 
 
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    """SIGHUP as a terminal leaves it, whatever started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_unwinds_and_further_ones_do_not_disturb(monkeypatch, galaxy_command, number) -> None:
     undone: list[bool] = []
@@ -105,6 +115,13 @@ def test_a_signal_unwinds_and_further_ones_do_not_disturb(monkeypatch, galaxy_co
     assert err.startswith(f"error: interrupted by {number.name}\n")
     assert undone == [True]
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.usefixtures("hangup")
+def test_under_nohup_a_closed_terminal_interrupts_nothing(monkeypatch, galaxy_command) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(app, "_load", lambda _command: lambda: os.kill(os.getpid(), signal.SIGHUP))
+    assert galaxy_command("ls")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_killed_process_is_undone_by_the_next_command(store) -> None:
     killed = run([sys.executable, "-c", KILLED, store.root], check=False)
     assert killed.returncode == -signal.SIGKILL, killed.output
     assert (store.root / "half-made/deep").is_dir()
-    assert recover(store) == ["undid an interrupted create of dc1"]
+    assert recover(store) == ["settled an interrupted create of dc1"]
     assert not (store.root / "half-made").exists()
     assert recover(store) == []
 
@@ -176,7 +176,7 @@ def test_a_command_that_still_runs_is_left_alone(store, tmp_path) -> None:
             assert process.poll() is None, log.read_text()
         assert recover(store) == []
         assert (store.root / "kept").is_dir()
-    assert recover(store) == ["undid an interrupted build of 4.22.11"]
+    assert recover(store) == ["settled an interrupted build of 4.22.11"]
 
 
 def test_recovery_reports_what_stays(store, undone) -> None:

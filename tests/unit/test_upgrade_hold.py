@@ -90,7 +90,7 @@ def test_a_killed_galaxys_hold_is_lifted_by_the_next_command(make, nft):
         text = entry.path.read_text().replace(f'"owner": "{os.getpid()}:', '"owner": "1:')
         (server.store.journal / "left.json").write_text(text)
         before = nft()
-        assert recover(server.store) == ["undid an interrupted upgrade of dc1"]
+        assert recover(server.store) == ["settled an interrupted upgrade of dc1"]
         assert nft() == f"{before}{module._without(server.container)}"
 
 

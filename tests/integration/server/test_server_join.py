@@ -127,5 +127,5 @@ def test_a_killed_join_is_taken_out_of_the_domain_by_the_next_command(machine, w
     assert left(machine) != before, "the kill came too early to leave anything"
     answer = machine.galaxy("recover")
     assert answer.code == 0, answer.err
-    assert "undid an interrupted join of dc2" in answer.out + answer.err
+    assert "settled an interrupted join of dc2" in answer.out + answer.err
     assert left(machine) == before
