@@ -50,10 +50,12 @@ class World:
         """A server as it is now: an upgrade gives it another image."""
         return load(self.store, self.servers[hostname].name)
 
-    def create(self, hostname: str, image: Image, backend_store: Backend = "tdb") -> Server:
-        """Provision a server of the lab's domain, from a template where there is one; it is not started."""
+    def create(
+        self, hostname: str, image: Image, backend_store: Backend = "tdb", *, anew: bool = False
+    ) -> Server:
+        """Make a server of the lab's domain, from a template where there is one unless `anew`; it is not started."""
         request = replace(self._request(hostname, image), domain=DOMAIN, backend_store=backend_store)
-        self.servers[hostname] = create(self.store, self.settings, request, template_ok=True)
+        self.servers[hostname] = create(self.store, self.settings, request, template_ok=not anew)
         return self.servers[hostname]
 
     def join(self, hostname: str, image: Image, through: str = "dc1") -> Server:

@@ -4,8 +4,8 @@ A row that is wrong (an unknown key or check id) is refused: a list nobody can t
 """
 
 import operator
+import re
 from collections.abc import Callable, Collection, Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,9 +31,10 @@ _HINT = "Mend the row, or remove it."
 
 
 class Row(BaseModel):
-    """One `[[row]]`: which check fails, where, on which versions, and why.
+    """One `[[row]]`: which check fails, where, on which versions, saying what, and why.
 
-    `cell` and `checkpoint` are shell patterns; `versions` is a list of comparisons that must all hold, like
+    `saying` is looked for in what the check says: it may fail by this defect alone. `cell` and `checkpoint` are met
+    whole. All three are regular expressions. `versions` is a list of comparisons that must all hold, like
     [">=4.17", "<4.19"], and empty for every version.
     """
 
@@ -43,9 +44,10 @@ class Row(BaseModel):
     kind: Kind
     reason: str
     reference: str
+    saying: str
     versions: tuple[str, ...] = ()
-    cell: str = "*"
-    checkpoint: str = "*"
+    cell: str = ".*"
+    checkpoint: str = ".*"
 
     @field_validator("versions")
     @classmethod
@@ -54,12 +56,21 @@ class Row(BaseModel):
             _holds(comparison, Version.parse("4.0.0"))
         return value
 
+    @field_validator("saying", "cell", "checkpoint")
+    @classmethod
+    def _expression(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        return value
+
     def covers(self, check: str, place: Place, version: Version | None) -> bool:
         """Whether a failure of this check at this place on this version is expected."""
         return (
             self.check == check
-            and fnmatchcase(place.cell, self.cell)
-            and fnmatchcase(place.checkpoint, self.checkpoint)
+            and re.fullmatch(self.cell, place.cell) is not None
+            and re.fullmatch(self.checkpoint, place.checkpoint) is not None
             and all(version is not None and _holds(comparison, version) for comparison in self.versions)
         )
 

@@ -23,6 +23,8 @@ from verify.target import Target, load_target
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
 # Why nothing of the --target answers; "" when something does.
 _SILENCE = pytest.StashKey[str]()
+# What is wrong with files of checks that cannot be loaded.
+_BROKEN = pytest.StashKey[list[str]]()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -62,6 +64,20 @@ def _set_target(config: pytest.Config, loaded: Target) -> None:
     config.stash[TARGET] = loaded
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Remember what could not be loaded: xdist's workers would go on without these checks, and nobody be told."""
+    report = yield
+    if not report.passed:
+        lines = [line.removeprefix("E").strip() for line in str(report.longrepr).splitlines() if line.strip()]
+        collector.config.stash.setdefault(_BROKEN, []).append(
+            f"{report.nodeid} cannot be loaded: {lines[-1] if lines else report.outcome}"
+        )
+    return report
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give every check its identity, leave out what the tier has not, and put the items into their order."""
     _refuse_shared_ids(items)
@@ -76,6 +92,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = _in_order(kept)
+    if broken := config.stash.get(_BROKEN, []):
+        raise pytest.UsageError("; ".join(broken))
 
 
 def _refuse_shared_ids(items: list[pytest.Item]) -> None:

@@ -50,9 +50,11 @@ class Progress:
             self._troubles.append(result)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> tuple[str, str, str] | None:
         """The gate's words instead of pytest's for what is ours."""
-        told = properties_of(report)
+        told = properties_of(report) if isinstance(report, pytest.TestReport) else {}
         if not told:
             return None
         outcome = Outcome(told["outcome"])

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from galaxy.cli.render import ready_store
-from galaxy.cli.runs import conclude, run_folder, show
+from galaxy.cli.runs import conclude, require_passed, run_folder, show, take_back
 from galaxy.gate.finish import read_summary
 from galaxy.gate.merge import merge
 from galaxy.gate.policy import load_policy
@@ -40,6 +40,7 @@ def report(
     except BaseException:
         shutil.rmtree(folder)
         raise
+    take_back(store, summary, rules)
     conclude(store, folder, summary, rules)
 
 
@@ -48,4 +49,6 @@ def _show_one(folders: list[Path], asked: Path | None) -> None:
         raise InputError("--report and --policy go with --merge", "Leave them out.")
     if len(folders) != 1:
         raise InputError(f"{len(folders)} runs were named", "Name one run's folder, or give --merge.")
-    show(folders[0], read_summary(folders[0]))
+    summary = read_summary(folders[0])
+    show(folders[0], summary)
+    require_passed(folders[0], summary)

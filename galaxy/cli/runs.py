@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from galaxy.cli.render import table
-from galaxy.gate.finish import finish
-from galaxy.gate.policy import Policy
+from galaxy.gate.finish import finish, planned
+from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
 from galaxy.gate.resume import finished_items
 from galaxy.gate.run import RUN_FILE, RunInfo
@@ -55,8 +55,9 @@ def run_to_end(
             # Workers that were killed have left servers and networks; what they found out is kept.
             for line in recover(store):
                 say(line)
-            if (folder / RUN_FILE).exists() and _has_results(folder):
+            if (folder / RUN_FILE).exists() and (_has_results(folder) or planned(folder)):
                 summary = finish(folder, policy, seconds=time.monotonic() - began)
+                take_back(store, summary, policy)
             elif not resumed:
                 shutil.rmtree(folder)
         return summary
@@ -67,6 +68,11 @@ def conclude(store: Store, folder: Path, summary: Summary, policy: Policy) -> No
     show(folder, summary)
     _certify(store, folder, summary, policy)
     keep_weights(store, summary)
+    require_passed(folder, summary)
+
+
+def require_passed(folder: Path, summary: Summary) -> None:
+    """GateError unless something passed and nothing failed or was blocked."""
     if not summary.passed:
         bad = summary.counts[Outcome.FAILED] + summary.counts[Outcome.BLOCKED]
         raise GateError(f"the gate failed: {bad} items failed or were blocked", f"Details are in {folder}")
@@ -84,15 +90,27 @@ def show(folder: Path, summary: Summary) -> None:
 
 
 def _certify(store: Store, folder: Path, summary: Summary, policy: Policy) -> None:
-    """Sign for every image that passed; a run that failed an image takes back what an earlier one gave."""
-    from galaxy.gate.certificate import certify, withdraw  # noqa: PLC0415 - 0.1 s that the start can do without
+    """Sign for every image that passed."""
+    from galaxy.gate.certificate import certify  # noqa: PLC0415 - 0.1 s that the start can do without
 
     for ref, verdict in summary.verdicts.items():
         if verdict.passed:
             print(f"certificate: {certify(store, folder, ref, policy)}", flush=True)
-        elif verdict.failed and withdraw(store, verdict.image_id):
-            print(f"the certificate of {ref} was withdrawn: checks failed", flush=True)
     remember(store, summary)
+
+
+def take_back(store: Store, summary: Summary, policy: Policy) -> None:
+    """Withdraw what an earlier run gave to images that this one, though it was cut off, has failed.
+
+    A known failure that is not allowed tells the same, where it is production's policy that doesn't allow it.
+    """
+    from galaxy.gate.certificate import withdraw  # noqa: PLC0415 - as above
+
+    production = policy == load_policy()
+    for ref, verdict in summary.verdicts.items():
+        bad = verdict.failed or (production and verdict.unfit)
+        if bad and withdraw(store, verdict.image_id):
+            print(f"the certificate of {ref} was withdrawn: {bad} checks failed", flush=True)
 
 
 def _has_results(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from galaxy.gate.finish import planned
 from galaxy.gate.results import RESULTS_FILE, read_results
 from galaxy.gate.suite import package_root
-from galaxy.host.errors import GalaxyError, InputError
+from galaxy.host.errors import GalaxyError, GateError, InputError
 from galaxy.host.files import write_atomic
 from galaxy.host.process import stream
 from galaxy.host.store import Store
@@ -19,6 +19,8 @@ LOG_FILE = "pytest.log"
 # Six hours: far beyond the longest matrix, short of for ever.
 _SECONDS = 6 * 3600.0
 _USAGE_ERROR = 4
+# All passed, some failed, none was selected.
+_ENDED = (0, 1, 5)
 # What the follower says first.
 _BEGINS = re.compile(r"\d+ cells? on \d+ workers?\b")
 # What pytest says of its first items, a letter each.
@@ -67,7 +69,7 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
         *(["--shard", launch.shard] if launch.shard else []),
         *(["--resume"] if launch.resume else []),
     ]
-    said = _run_pytest(store, folder, words, launch.selection, tell, _BEGINS)
+    _, said = _run_pytest(store, folder, words, launch.selection, tell, _BEGINS)
     if not planned(folder):
         raise _nothing(launch.selection, said, _BEGINS)
 
@@ -79,7 +81,12 @@ def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
         *("-p", "no:xdist", "-q", "--no-header", "--no-summary", "--tb=no"),
         *("--target", str(probe.file), "--tier", probe.tier),
     ]
-    said = _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
+    code, said = _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
+    if code not in _ENDED:
+        # Nothing has listed what was to be run: half of the checks would look like all of them.
+        raise GateError(
+            f"the checks broke off: pytest ended with {code}", f"What it said is in {folder / LOG_FILE}"
+        )
     file = folder / RESULTS_FILE
     if not file.exists() or not read_results(file):
         raise _nothing(probe.selection, said, _SELECTED)
@@ -87,8 +94,8 @@ def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
 
 def _run_pytest(
     store: Store, folder: Path, words: Sequence[str], selection: str, tell: Tell, begins: re.Pattern[str]
-) -> Sequence[str]:
-    """Run pytest on the checks; lines go to `tell` from the first that `begins` matches. Returns all lines."""
+) -> tuple[int, Sequence[str]]:
+    """Run pytest on the checks; lines go to `tell` from the first that `begins` matches. Its code, and all lines."""
     _require_expression(selection)
     ini = folder / "pytest.ini"
     write_atomic(ini, _PYTEST_INI)
@@ -119,7 +126,7 @@ def _run_pytest(
         shutil.rmtree(folder / "tmp", ignore_errors=True)
     if code == _USAGE_ERROR:
         raise _refusal(said)
-    return said
+    return code, said
 
 
 def _refusal(said: Sequence[str]) -> InputError:

@@ -11,7 +11,7 @@ from galaxy.gate.policy import Policy
 from galaxy.gate.results import RESULTS_FILE, ItemResult, read_results, write_results
 from galaxy.gate.resume import NEVER_RAN
 from galaxy.gate.run import RunInfo, Shard
-from galaxy.gate.summary import Summary, summarise
+from galaxy.gate.summary import Summary, count, summarise
 from galaxy.gate.timing import Timing
 from galaxy.host.errors import InputError
 
@@ -62,6 +62,8 @@ def _part(folder: Path) -> _Part:
         raise InputError(
             f"the run in {folder} was interrupted", f"Go on with it: galaxy verify --resume {folder}"
         )
+    if count(items) != summary.counts:
+        raise InputError(f"the results in {folder} are not those that its summary counts", _HINT)
     promised = {(told["cell"], told["checkpoint"], told["id"]) for told in planned(folder)}
     cells = {item.cell for item in items}
     # A selection may leave a cell without anything.

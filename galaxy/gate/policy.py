@@ -20,12 +20,21 @@ _SHOWN = 3
 
 
 class Requirement(BaseModel):
-    """A scenario that the image must go through, and the checkpoints at which it is checked."""
+    """A scenario that the image must go through, and the checkpoints at which it is checked.
+
+    `instead`: other scenarios, with their checkpoints, that show as much; each that was run counts.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scenario: str
     checkpoints: tuple[str, ...] = Field(min_length=1)
+    instead: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """The checkpoints of each scenario that will do."""
+        return {self.scenario: self.checkpoints, **self.instead}
 
 
 class Allowance(BaseModel):
@@ -64,15 +73,18 @@ def judge(policy: Policy, ref: str, items: Iterable[ItemResult]) -> tuple[str, .
     return (*_not_good(policy, own), *_missing(policy, own))
 
 
+def not_allowed(policy: Policy, items: Iterable[ItemResult]) -> tuple[ItemResult, ...]:
+    """The known failures that this policy does not put up with."""
+    allowed = {allowance.check for allowance in policy.allow}
+    return tuple(item for item in items if item.outcome is Outcome.KNOWN and item.id not in allowed)
+
+
 def _not_good(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
     """Items that failed, were blocked, or failed as known without being allowed."""
-    allowed = {allowance.check for allowance in policy.allow}
-    bad: dict[str, list[ItemResult]] = {
+    bad: dict[str, Sequence[ItemResult]] = {
         "failed": [item for item in items if item.outcome is Outcome.FAILED],
         "blocked": [item for item in items if item.outcome is Outcome.BLOCKED],
-        "known failures that the policy does not allow": [
-            item for item in items if item.outcome is Outcome.KNOWN and item.id not in allowed
-        ],
+        "known failures that the policy does not allow": not_allowed(policy, items),
     }
     for what, found in bad.items():
         if found:
@@ -88,13 +100,17 @@ def _with_places(check: str, items: Iterable[ItemResult]) -> str:
 
 
 def _missing(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
-    """Required scenarios, checkpoints and numbers of checks that the items do not show."""
+    """Required scenarios, checkpoints and numbers of checks that the items do not show.
+
+    In a cell of two images the checks at a checkpoint are of one of them: cells without any are the other's.
+    """
+    checked = {item.cell for item in items if item.area != STEP_AREA}
     for requirement in policy.require:
-        cells = sorted({item.cell for item in items if scenario_of(item.cell) == requirement.scenario})
+        cells = sorted(cell for cell in checked if scenario_of(cell) in requirement.ways)
         if not cells:
-            yield f"the scenario {requirement.scenario} was not run"
+            yield f"the scenario {' or '.join(requirement.ways)} was not run"
         for cell in cells:
-            for checkpoint in requirement.checkpoints:
+            for checkpoint in requirement.ways[scenario_of(cell)]:
                 place = [item for item in items if (item.cell, item.checkpoint) == (cell, checkpoint)]
                 yield from _too_few(policy, f"{cell} at {checkpoint}", place)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from galaxy import __version__
 
-PACKAGES = ("verify", "scenarios")
-_KINDS = (".py", ".toml")
+PACKAGES = ("galaxy", "verify", "scenarios")
+_KINDS = (".py", ".toml", ".c", ".txt")
 
 
 @cache
 def suite_digest() -> str:
-    """The SHA-256 over Galaxy's version and the sources of the checks and scenarios, 64 hex digits."""
+    """The SHA-256 over Galaxy's version and the sources of the checks, the scenarios, and Galaxy, which they drive."""
     digest = hashlib.sha256(__version__.encode())
     for package in PACKAGES:
         root = package_root(package)

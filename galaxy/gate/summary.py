@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galaxy.gate.policy import STEP_AREA, Policy, judge
+from galaxy.gate.policy import STEP_AREA, Policy, judge, not_allowed
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.gate.run import RunInfo
 from galaxy.gate.timing import slowest
@@ -18,7 +18,10 @@ Counts = dict[Outcome, int]
 
 
 class Verdict(BaseModel):
-    """The judgement of one image: `passed`, or the reasons against it; `failed` counts what failed of it."""
+    """The judgement of one image: `passed`, or the reasons against it.
+
+    `failed` counts what failed of it, `unfit` its known failures that the policy does not allow.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +29,7 @@ class Verdict(BaseModel):
     passed: bool
     reasons: tuple[str, ...] = ()
     failed: int = 0
+    unfit: int = 0
 
 
 class CellSummary(BaseModel):
@@ -151,5 +155,10 @@ def _verdict(run: RunInfo, ref: str, results: tuple[ItemResult, ...], policy: Po
     part = run.selection or run.shard is not None
     own = items_of(run, ref, results)
     reasons = general if part else (*general, *judge(policy, ref, own))
-    failed = count(own)[Outcome.FAILED]
-    return Verdict(image_id=run.image(ref).id, passed=not reasons, reasons=reasons, failed=failed)
+    return Verdict(
+        image_id=run.image(ref).id,
+        passed=not reasons,
+        reasons=reasons,
+        failed=count(own)[Outcome.FAILED],
+        unfit=len(not_allowed(policy, own)),
+    )

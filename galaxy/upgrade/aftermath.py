@@ -19,6 +19,11 @@ class Aftermath(BaseModel):
     why: str = ""
 
     @property
+    def passed(self) -> bool:
+        """Whether the checks were run and found nothing wrong."""
+        return self.checks is not None and self.good
+
+    @property
     def good(self) -> bool:
         """Whether nothing was found wrong."""
         return self.checks is None or not self.checks.troubles

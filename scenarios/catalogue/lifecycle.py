@@ -18,7 +18,8 @@ Figures = Mapping[str, float]
 
 
 def _create(world: World) -> Figures:
-    world.create("dc1", world.images[0])
+    # A template may have been made by an older Galaxy.
+    world.create("dc1", world.images[0], anew=True)
     assert status(world.dc).state == "stopped"
     return {}
 

@@ -37,7 +37,7 @@ def _upgrade(world: World) -> Figures:
     request = UpgradeRequest(name=world.dc.name, ref=world.images[1].id, rehearsal=False)
     done = upgrade(world.store, world.settings, request)
     assert done.after is not None
-    assert done.after.good, f"after the upgrade: {done.after}"
+    assert done.after.passed, f"after the upgrade: {done.after}"
     _write(world)
     return {"away_s": done.switch.away}
 
@@ -143,7 +143,7 @@ def _go(world: World, way: Way) -> RollbackReport:
         password=read_password(world.dc.secrets / "admin-password") if way is Way.REJOIN else None,
     )
     report = rollback(world.store, world.settings, request, show=lambda _: None, confirm=lambda _: True)
-    assert report.after.good, f"after the rollback: {report.after}"
+    assert report.after.passed, f"after the rollback: {report.after}"
     assert status(world.dc).state == "running"
     assert world.dc.config.image_id == world.images[0].id, "it does not run the old version"
     return report

@@ -43,7 +43,7 @@ def _roll(hostname: str, *, rehearsal: bool) -> Callable[[World], Figures]:
         with partners(world, "dc1", "dc2") as hosts, following(hosts, figures) as watching:
             report = upgrade(world.store, world.settings, request, watching=watching)
         assert report.after is not None, "the upgrade took the DC for a stopped one"
-        assert report.after.good, f"after the upgrade: {report.after}"
+        assert report.after.passed, f"after the upgrade: {report.after}"
         assert world.server(hostname).config.image_id == world.images[1].id
         with partners(world, "dc1", "dc2") as (a, b):
             replicated.objects(a, b)

@@ -184,7 +184,7 @@ def _move(
     request = UpgradeRequest(name=world.dc.name, ref=world.images[number].id, rehearsal=rehearsal)
     report = upgrade(world.store, world.settings, request, watching=watching)
     if report.after is not None:
-        assert report.after.good, f"after the upgrade: {report.after}"
+        assert report.after.passed, f"after the upgrade: {report.after}"
     return report
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from galaxy.gate import launch
-from galaxy.gate.launch import Launch, run_matrix
-from galaxy.host.errors import GalaxyError, InputError
+from galaxy.gate.launch import Launch, Probe, run_matrix, run_target
+from galaxy.host.errors import GalaxyError, GateError, InputError
 from galaxy.host.store import Store
 
 
@@ -31,3 +31,17 @@ def test_a_run_of_nothing_says_why(tmp_path, monkeypatch, said, kind, why):
     with pytest.raises(GalaxyError, match=why) as caught:
         run_matrix(Store(root=tmp_path), tmp_path, Launch(matrix="all", images=(), selection="x"), print)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("code", [2, 3, -9])
+def test_checks_that_broke_off_are_no_result(tmp_path, monkeypatch, code):
+    """Without a plan nobody can tell what is missing."""
+
+    def stream(_argv, *, on_line, **_more):
+        on_line("...")
+        (tmp_path / "results.jsonl").write_text("")
+        return code
+
+    monkeypatch.setattr(launch, "stream", stream)
+    with pytest.raises(GateError, match=f"the checks broke off: pytest ended with {code}"):
+        run_target(Store(root=tmp_path), tmp_path, Probe(file=tmp_path / "t.toml", tier="smoke"), print)

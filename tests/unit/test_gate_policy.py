@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from galaxy.gate.policy import Policy, judge, load_policy
+from galaxy.gate.policy import Policy, Requirement, judge, load_policy
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.host.errors import InputError
 
@@ -91,6 +91,14 @@ def test_the_same_check_twice_counts_once():
 def test_a_scenario_that_was_not_run_is_named():
     results = [replace(result, cell=f"upgrade[4.17.12->{REF}]") for result in good()]
     assert judge(POLICY, REF, results) == ("the scenario lifecycle was not run",)
+
+
+def test_another_scenario_may_show_as_much():
+    wanted = Requirement(scenario="upgrade", checkpoints=("upgraded",), instead={"lifecycle": ("started",)})
+    policy = POLICY.model_copy(update={"require": (wanted,)})
+    assert judge(policy, REF, good()) == ()
+    step = replace(item("step.upgrade", "upgraded"), cell=f"upgrade[{REF}->4.24.7]")
+    assert judge(policy, REF, [step]) == ("the scenario upgrade or lifecycle was not run",)
 
 
 def test_the_shipped_policy_loads():

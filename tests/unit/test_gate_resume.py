@@ -219,7 +219,7 @@ def test_a_missing_or_unfinished_shard_is_named(tmp_path):
     with pytest.raises(InputError, match="shards are missing: 2/2"):
         merge([first], tmp_path / "whole", POLICY)
     write_results(second, items("life[4.2.2]", checks=CHECKS[:1]))
-    with pytest.raises(InputError, match="are not those of its 1 cells"):
+    with pytest.raises(InputError, match="are not those that its summary counts"):
         merge([first, second], tmp_path / "whole", POLICY)
     finish(second, POLICY, seconds=1)
     with pytest.raises(InputError, match="was interrupted"):

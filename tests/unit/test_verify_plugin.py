@@ -44,7 +44,14 @@ def made(name: str, does: str, **more: object) -> str:
 
 
 def known(folder: Path, **row: object) -> str:
-    body = {"check": BORROWED, "kind": "known", "reason": "because", "reference": "bug 1", **row}
+    body = {
+        "check": BORROWED,
+        "kind": "known",
+        "reason": "because",
+        "reference": "bug 1",
+        "saying": "",
+        **row,
+    }
     folder.mkdir()
     lines = [f"{key} = {json.dumps(value)}" for key, value in body.items()]
     (folder / "rows.toml").write_text("[[row]]\n" + "\n".join(lines))
@@ -88,6 +95,14 @@ def test_a_run_without_checks_fails(pytester: pytest.Pytester) -> None:
     assert lines == {}
 
 
+def test_a_file_of_checks_that_cannot_be_loaded_ends_the_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_broken="import no_such_module")
+    done, lines = run(pytester, made("a.passes", "pass"))
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["ERROR: test_broken.py cannot be loaded: *no_such_module*"])
+    assert lines == {}
+
+
 def test_a_known_failure_is_known(pytester: pytest.Pytester) -> None:
     rows = known(pytester.path / "known")
     done, lines = run(pytester, made(BORROWED, "assert False, 'as ever'"), "--known", rows)
@@ -111,7 +126,10 @@ def test_what_flaps_is_never_green(pytester: pytest.Pytester, does: str) -> None
     assert "flapping" in lines[BORROWED]["message"]
 
 
-@pytest.mark.parametrize("where", [{"cell": "upgrade*"}, {"checkpoint": "later"}, {"versions": ["<4.20"]}])
+@pytest.mark.parametrize(
+    "where",
+    [{"cell": "upgrade.*"}, {"saying": "another word"}, {"checkpoint": "later"}, {"versions": ["<4.20"]}],
+)
 def test_a_row_for_elsewhere_excuses_nothing(pytester: pytest.Pytester, where: dict[str, object]) -> None:
     rows = known(pytester.path / "known", **where)
     _done, lines = run(pytester, made(BORROWED, "assert False"), "--known", rows)
@@ -124,6 +142,7 @@ def test_a_row_for_elsewhere_excuses_nothing(pytester: pytest.Pytester, where: d
         ({"check": "ldap.no-such"}, "there is no check ldap.no-such"),
         ({"colour": "red"}, "colour"),
         ({"kind": "perhaps"}, "kind"),
+        ({"saying": "("}, "is not a regular expression"),
         ({"versions": ["4.20"]}, "is not a comparison"),
     ],
 )
