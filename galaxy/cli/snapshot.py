@@ -14,6 +14,7 @@ from galaxy.host.store import default_store
 from galaxy.server.config import Server, load
 from galaxy.server.kept import Snapshot, config_of, damaged, find_snapshot
 from galaxy.server.kept import snapshots as snapshots_of
+from galaxy.server.lifecycle import held
 from galaxy.server.restore import Restored
 from galaxy.server.restore import restore as put_back
 from galaxy.server.snapshot import discard
@@ -84,7 +85,10 @@ def restore(
             "Confirm it with --yes.",
         )
     with step(f"restoring {wanted.id}"):
-        done = put_back(server, wanted, load_settings())
+        # Asked again: a DC may have joined while somebody thought about it.
+        done = put_back(
+            server, wanted, load_settings(), require_allowed=lambda: _require_alone(server, wanted)
+        )
     if as_json:
         print_json(_told(wanted, done))
         return
@@ -117,7 +121,8 @@ def prune(
     server = load(ready_store("Removing snapshots"), name)
     if ids and (keep is not None or older_than is not None):
         raise InputError("ids, and a number or an age, are two ways of choosing", "Give one of them.")
-    gone = _these(server, ids) if ids else remove_old(server, *_limits(keep, older_than))
+    with held(server):  # one of them may be on its way back into the server
+        gone = _these(server, ids) if ids else remove_old(server, *_limits(keep, older_than))
     if as_json:
         print_json([_plain(one) for one in gone])
         return

@@ -18,7 +18,7 @@ from galaxy.host.store import Store
 
 # Where the runtime keeps its own state: lost at a reboot, as it must be.
 RUNTIME_ROOT = Path("/run/galaxy")
-CONFIG, RECORD = "server.toml", "running.json"
+CONFIG, RECORD, PENDING = "server.toml", "running.json", "switch.json"
 _MEND = "Mend the file, or take the copy that a snapshot has: {folder}/ID/" + CONFIG
 
 
@@ -160,7 +160,7 @@ class Server:
     @property
     def pending(self) -> Path:
         """How far a switch of versions is; there from before it stops the server until its commit point."""
-        return self.folder / "switch.json"
+        return self.folder / PENDING
 
     @property
     def runtime_root(self) -> Path:

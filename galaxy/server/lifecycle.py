@@ -14,7 +14,7 @@ from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.server import running
-from galaxy.server.config import CONFIG, Server, server_of
+from galaxy.server.config import CONFIG, Server, load, server_of
 from galaxy.server.container import delete, forget, handle, launch, sandbox, write_bundle
 from galaxy.server.logs import marks
 from galaxy.server.network import bring_up, joined, take_down
@@ -50,11 +50,16 @@ class Status:
 def held(server: Server) -> Iterator[None]:
     """Hold a server's lock for the block; PolicyError when a switch of versions was interrupted and not undone yet.
 
-    Its command held the lock until it was killed, so whoever waited for it comes before `recover`.
+    Its command held the lock until it was killed, so whoever waited for it comes before `recover`. PolicyError too
+    when the one that was waited for has given the server another version or state than the caller knows of.
     """
     with locked(server.store, server.lock):
         if server.pending.exists():
             raise PolicyError(f"{server.name} {_LEFT}", "Run: galaxy recover")
+        if server.home is None and load(server.store, server.name).config != server.config:
+            raise PolicyError(
+                f"{server.name} was changed by another command meanwhile", "Look at it, and try again."
+            )
         yield
 
 
@@ -214,8 +219,8 @@ def start_held(
     `in_network`: the server's network is there already. `answered` is told of each service that answers, from any
     thread.
     """
-    if server.record.exists():
-        clear(server)  # it died, or the host did
+    if server.record.exists():  # it died, or the host did
+        (clear_but_network if in_network else clear)(server)
     require_whole(server)
     before = marks(server)
     with journal(server.store, "start", server.name) as entry:

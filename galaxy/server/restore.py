@@ -1,14 +1,15 @@
 """Going back to a snapshot: the server has its old state or the snapshot's, whole, whenever it is cut off.
 
 The snapshot is copied beside the state while the server runs; then it stops, the two are exchanged by renaming, and it
-starts. Until it is ready `pending` is there, and whatever happens leads back to the state of before; what was replaced
-becomes a snapshot itself.
+starts. Until it is ready `pending` is there, new connections wait, and whatever happens leads back to the state of
+before; what was replaced becomes a snapshot itself.
 """
 
+import json
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,17 +17,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import ServerError
+from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.files import sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
+from galaxy.host.store import Store
+from galaxy.image.catalogue import SHORT
 from galaxy.server import lifecycle, running
-from galaxy.server.config import Server, load, pending_server
+from galaxy.server.config import PENDING, Server, load, pending_server
 from galaxy.server.copying import copy_state, space_of, sync_file_system
-from galaxy.server.history import RESTORE, UpgradeRecord, forget
+from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
-from galaxy.server.kept import Snapshot, config_of
+from galaxy.server.hold import hold
+from galaxy.server.kept import RECORD, Snapshot, config_of, find_snapshot
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
@@ -65,24 +69,38 @@ class RestoreRecord(BaseModel):
         return Settings(ready_timeout=self.ready_timeout, stop_timeout=self.stop_timeout)
 
 
-def restore(server: Server, snapshot: Snapshot, settings: Settings) -> Restored:
+def restore(
+    server: Server,
+    snapshot: Snapshot,
+    settings: Settings,
+    *,
+    require_allowed: Callable[[], None] = lambda: None,
+) -> Restored:
     """Give a server the state, the configuration and the image of a snapshot, which stays; it runs if it ran.
 
     Whether going back is safe for the domain is not looked at here: other DCs would take it for a USN rollback.
-    Raises ServerError when the server doesn't start on that state; then it has the one of before, and runs if it ran.
+    `require_allowed` raises when it is not; it is called at the last moment before the server stops. Raises ServerError
+    when the server doesn't start on that state; then it has the one of before, and runs if it ran.
     """
     began = time.monotonic()
     with lifecycle.held(server), journal(server.store, "restore", server.name) as entry:
         incoming, outgoing = server.folder / _INCOMING, server.folder / _OUTGOING
         _copy_in(entry, server, snapshot, incoming)
+        require_allowed()
+        history(server)  # it has to be readable: it is written at the commit point
         entry.on_failure("replaced", outgoing)
-        with _returning(entry, server, snapshot, _record(server, snapshot, settings)) as record:
+        record = _record(server, snapshot, settings)
+        with (
+            hold(entry, server) if record.running else nullcontext(),
+            _returning(entry, server, snapshot, record),
+        ):
             _end(server, settings, runs=record.running)
             exchange(server.folder, incoming, outgoing)
             restored = load(server.store, server.name)
             ready = _start(restored, settings) if record.running else None
+            _describe(server, outgoing, record).write()
         shutil.rmtree(incoming)
-        kept = _keep(server, outgoing, record)
+        kept = _keep(server, outgoing)
     return Restored(server=restored, kept=kept, ready=ready, seconds=time.monotonic() - began)
 
 
@@ -116,13 +134,11 @@ def _record(server: Server, snapshot: Snapshot, settings: Settings) -> RestoreRe
 
 
 @contextmanager
-def _returning(
-    entry: Entry, server: Server, snapshot: Snapshot, record: RestoreRecord
-) -> Iterator[RestoreRecord]:
+def _returning(entry: Entry, server: Server, snapshot: Snapshot, record: RestoreRecord) -> Iterator[None]:
     """The block's end, when `pending` goes, is the commit point."""
     with entry.until_done("restore", f"{server.store.root}:{server.name}"):
         write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)
-        yield record
+        yield
         remember(server, _change(server, snapshot, record))
         server.pending.unlink()
         sync_folder(server.folder)
@@ -151,27 +167,39 @@ def _start(server: Server, settings: Settings) -> Readiness:
     return lifecycle.start_held(server, settings, in_network=True)
 
 
-def _keep(server: Server, outgoing: Path, record: RestoreRecord) -> Snapshot:
-    """Make a snapshot of the state that was replaced."""
-    before = server.config
-    kept = Snapshot(
+def _describe(server: Server, outgoing: Path, record: RestoreRecord) -> Snapshot:
+    """What the state that was replaced will be as a snapshot; its size is counted when nobody waits for it any more."""
+    return Snapshot(
         id=record.kept,
         name=server.name,
         reason=f"before restore of {record.snapshot}",
         taken=datetime.now(UTC).replace(microsecond=0),
-        image_id=before.image_id,
-        version=image_of(server).ref,
+        image_id=server.config.image_id,
+        version=_ref(server),
         running=record.running,
-        size=space_of(outgoing),
+        size=0,
         seconds=0.0,
         held=0.0,
         path=outgoing,
     )
-    kept.write()
-    final = server.snapshots / kept.id
-    outgoing.rename(final)
+
+
+def _ref(server: Server) -> str:
+    """The image's reference; a damaged one may be what is gone away from."""
+    try:
+        return image_of(server).ref
+    except (GalaxyError, OSError):
+        return server.config.image_id[:SHORT]
+
+
+def _keep(server: Server, outgoing: Path) -> Snapshot:
+    """Make a snapshot of the state that was replaced; the restore has been committed."""
+    text = (outgoing / RECORD).read_text(encoding="utf-8")
+    described = Snapshot.model_validate(json.loads(text) | {"path": outgoing})
+    described.model_copy(update={"size": space_of(outgoing)}).write()
+    outgoing.rename(server.snapshots / described.id)
     sync_folder(server.snapshots)
-    return kept.model_copy(update={"path": final})
+    return find_snapshot(server, described.id)
 
 
 @undoes("restore")
@@ -182,22 +210,27 @@ def _return(target: str) -> None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the state before the restore")
-    if record.kept:
-        forget(server, record.kept)  # written just before the commit point
     if lifecycle.status(server).state == "running":
         lifecycle.kill(server)
     lifecycle.clear(server)
+    if record.kept:
+        forget(server, record.kept)  # written just before the commit point
+    (server.folder / _OUTGOING / RECORD).unlink(missing_ok=True)
     exchange(server.folder, server.folder / _OUTGOING, server.folder / _INCOMING)
+    shutil.rmtree(server.folder / _INCOMING, ignore_errors=True)  # before the start, which may need its room
     if record.running:
         lifecycle.start_held(load(server.store, server.name), record.settings)
     server.pending.unlink()
 
 
 @undoes("replaced")
-def _discard(target: str) -> None:
-    """Remove what a restore replaced, once it is certain that the server doesn't need it."""
+def _settle(target: str) -> None:
+    """Make a snapshot of what a committed restore replaced, if it was cut off before that; else nothing is there."""
     outgoing = Path(target)
-    if (outgoing.parent / "switch.json").exists():
+    if (outgoing.parent / PENDING).exists():
         raise ServerError(f"{outgoing} may hold the state of a server", "Run: galaxy recover")
-    if outgoing.exists():
+    if (outgoing / RECORD).exists():
+        store = Store(root=outgoing.parent.parent.parent)
+        _keep(load(store, outgoing.parent.name), outgoing)
+    elif outgoing.exists():
         shutil.rmtree(outgoing)

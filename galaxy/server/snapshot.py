@@ -126,7 +126,7 @@ def abandon(server: Server, name: str) -> None:
 def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
     """Remove the snapshots older than `days`, but never the newest `keep` nor pinned ones; returns what went.
 
-    The caller need not hold the lock: each goes by one renaming.
+    The caller holds the lock.
     """
     oldest = datetime.now(UTC) - timedelta(days=days)
     loose = [one for one in snapshots(server) if not one.pinned]

@@ -31,15 +31,15 @@ class Aftermath(BaseModel):
 
 def look_after(server: Server) -> Aftermath:
     """Run the smoke tier on a running server, if its administrator's password is the one from its creation."""
-    if not password_is_good(server):
-        why = (
-            f"the administrator's password is not the one in {server.secrets / 'admin-password'} any more; with the "
-            "present one in that file: galaxy verify --server " + server.name
-        )
-        say(f"{server.name}: the smoke tier was not run: {why}")
-        return Aftermath(checks=None, why=why)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
+        if not password_is_good(server):
+            why = (
+                f"the administrator's password is not the one in {server.secrets / 'admin-password'} any more; with "
+                "the present one in that file: galaxy verify --server " + server.name
+            )
+            say(f"{server.name}: the smoke tier was not run: {why}")
+            return Aftermath(checks=None, why=why)
         with step(f"checking {server.name} with clients at work"):
             return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))
     except InterruptedByUser as wish:

@@ -31,13 +31,13 @@ from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest, begin
 from galaxy.server.history import REJOIN, UpgradeRecord
 from galaxy.server.history import record as remember
+from galaxy.server.hold import hold
 from galaxy.server.join import JoinRequest, is_known, join_held, leave, require_joinable
 from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
 from galaxy.server.swap import exchange
 from galaxy.upgrade.changes import changes_since, object_line
-from galaxy.upgrade.hold import hold
 from galaxy.upgrade.partners import look
 from galaxy.upgrade.replicate import deliver, link
 from galaxy.upgrade.smoke import smoke, start_smoked
@@ -107,6 +107,7 @@ def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Setti
         stop_timeout=settings.stop_timeout,
         join_timeout=settings.join_timeout,
     )
+    _clear(entry, server)  # of an earlier rejoin, which was cut off after its commit point
     with _resumable(entry, server, progress):
         if running:
             _deliver_and_stop(entry, server, partner, settings, sound=sound)
@@ -330,13 +331,19 @@ def _commit(server: Server, progress: _Progress) -> None:
 
 def _settle(entry: Entry, server: Server, progress: _Progress) -> None:
     """After the commit point: remove what was left of the newer version, which may never be a DC again; replicate."""
-    for name in (_ASIDE, _JOINED, _HOME):
-        folder = server.folder / name
-        entry.on_failure("tree", folder)
-        shutil.rmtree(folder, ignore_errors=True)
+    _clear(entry, server)
     moved = load(server.store, server.name)
     with step(f"replicating with {progress.request.dc}"):
         link(moved, progress.partner)
+
+
+def _clear(entry: Entry, server: Server) -> None:
+    """Remove what rejoins keep beside the state: what is left of one, the next would take for its own."""
+    folders = [server.folder / name for name in (_ASIDE, _JOINED, _HOME)]
+    for folder in folders:
+        entry.on_failure("tree", folder)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @undoes("rejoin")
@@ -364,6 +371,7 @@ def _has_left(server: Server, request: RejoinRequest) -> bool:
 
 def _go_back(server: Server, progress: _Progress) -> None:
     say(f"{server.name}: going on with the version of before the rollback")
+    server = with_image(server, progress.old_image)
     if progress.running:
         start_smoked(server, progress.settings, in_network=network_is_up(server))
     server.pending.unlink()

@@ -27,7 +27,7 @@ from galaxy.server.sound import require_sound
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
-from galaxy.upgrade.partners import Directory, look
+from galaxy.upgrade.partners import Directory, look, usn_rollback
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
 from galaxy.upgrade.switch import Back, Switched, switch
@@ -101,18 +101,19 @@ def rollback(
     error leaves the server as it was, running if it ran.
     """
     server = load(store, request.name)
-    with lifecycle.held(server), journal(store, "rollback", server.name) as entry:
-        plan = plan_rollback(entry, server, request)
-        show(plan)
-        offer = require_way(plan, request)
-        if offer.loses and not confirm(offer):
-            raise PolicyError(
-                f"going back by {offer.way} would lose what is listed, and nobody has confirmed that",
-                f"Confirm it with --yes, or choose a way that loses nothing: galaxy rollback {server.name} --plan",
-            )
-        kept, switched = _go(entry, server, plan, offer, request, settings)
-        moved = load(store, request.name)
-        after = look_after(moved)
+    with lifecycle.held(server):
+        with journal(store, "rollback", server.name) as entry:
+            plan = plan_rollback(entry, server, request)
+            show(plan)
+            offer = require_way(plan, request)
+            if offer.loses and not confirm(offer):
+                raise PolicyError(
+                    f"going back by {offer.way} would lose what is listed, and nobody has confirmed that",
+                    f"Confirm it with --yes, or choose a way that loses nothing: galaxy rollback {server.name} --plan",
+                )
+            kept, switched = _go(entry, server, plan, offer, request, settings)
+        # The journal is closed: an interruption may not undo what the server runs in by now.
+        after = look_after(load(store, request.name))
     assert plan.target is not None
     return RollbackReport(
         server=server.name,
@@ -353,9 +354,21 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
                     f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}",
                     f"{server.name} runs as before. Look again: galaxy rollback {server.name} --plan",
                 )
+        else:
+            _require_still_alone(entry, server)
         freshen(snapshot.path, server.folder, {}).sync()
 
     return restore
+
+
+def _require_still_alone(entry: Entry, server: Server) -> None:
+    """A DC may have joined since the plan; databases that cannot be read, the plan has judged by the snapshot's."""
+    try:
+        partners = look(entry, server).partners
+    except ServerError:
+        return
+    if partners:
+        raise usn_rollback(server.name, partners)
 
 
 def _downgrade(server: Server) -> None:

@@ -21,12 +21,12 @@ from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, pending_server
-from galaxy.server.history import UpgradeRecord, forget
+from galaxy.server.history import UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
+from galaxy.server.hold import hold
 from galaxy.server.network import network_is_up
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.swap import swap_back
-from galaxy.upgrade.hold import hold
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import start_smoked
 
@@ -92,6 +92,7 @@ def switch(
     `sound` when it began. `back` is how the history tells it from an upgrade.
     """
     start = plan.running if start is None else start
+    history(server)  # it has to be readable: it is written at the commit point
     warm(server.as_image(plan.target.id))
     ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
     record = SwitchRecord(
@@ -180,8 +181,8 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the version and the state from before that change")
-    forget(server, record.snapshot)  # written just before the commit point
     _stop_all(server)  # it may have been told to stop already
+    forget(server, record.snapshot)  # written just before the commit point
     if record.touched:
         swap_back(server, record.snapshot)
         server = with_image(server, record.image_id)

@@ -26,7 +26,7 @@ _VERBS = {
         *("stop_quickly", "start_held", "_end", "delete", "write_bundle", "launch", "wait_ready"),
     ),
     "galaxy.server.running": ("note",),
-    "galaxy.upgrade.hold": ("_nft",),
+    "galaxy.server.hold": ("_nft",),
 }
 _BLOCKS = {"galaxy.upgrade.switch": ("hold",)}
 COMMIT = "after switch"

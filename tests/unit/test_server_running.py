@@ -26,7 +26,15 @@ def server(tmp_path, config_with):
     config = config_with(address="127.0.0.1", network=HostNetwork())
     found = Server(store=Store(root=tmp_path).ensure(), config=config)
     found.log.mkdir(parents=True)
+    found.write()
     return found
+
+
+def test_a_server_that_another_command_has_changed_is_looked_at_anew(server):
+    """Whoever waited for the lock of an upgrade knows the version of before."""
+    server.as_image("c" * 64).write()
+    with pytest.raises(PolicyError, match="was changed by another command meanwhile"), lifecycle.held(server):
+        pytest.fail("held")
 
 
 def test_a_server_in_the_middle_of_a_change_takes_no_command(server):

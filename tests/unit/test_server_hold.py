@@ -7,10 +7,10 @@ import pytest
 from galaxy.host.errors import HostError
 from galaxy.host.journal import journal, recover
 from galaxy.host.store import Store
+from galaxy.server import hold as module
 from galaxy.server import running
 from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server
-from galaxy.upgrade import hold as module
-from galaxy.upgrade.hold import hold, rules
+from galaxy.server.hold import hold, rules
 
 
 @pytest.fixture

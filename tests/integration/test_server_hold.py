@@ -14,7 +14,7 @@ from galaxy.host.process import run
 from galaxy.server import lifecycle, running
 from galaxy.server.config import NamespaceNetwork, PrivateNetwork
 from galaxy.server.create import CreateRequest, create
-from galaxy.upgrade.hold import hold
+from galaxy.server.hold import hold
 from galaxy.upgrade.outage import probing
 
 # Two networks with a bridge between them: this host's, or a lab's.
