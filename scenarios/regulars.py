@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scenarios.tickets import use_tickets
 from scenarios.world import World
 from verify.target import Target
 
@@ -156,7 +157,8 @@ def _search(target: Target, client: _Client, cache: str) -> None:
             try:
                 session = sessions.gssapi(cache)
                 while not answered_after:
-                    assert session.read(target.base_dn, ["objectSid"]), "the domain's object is gone"
+                    found = session.read(target.base_dn, ["objectSid"])
+                    assert found.raw("objectSid"), "the domain's object has lost its SID"
                     answered_after = client.stop.is_set()
                     client.got_something()
                     time.sleep(_PACE)
@@ -188,8 +190,10 @@ class _Tickets:
 
         sessions = Ldap(target, self.kerberos)
         try:
-            found = sessions.gssapi(self.cache).read(target.base_dn, ["objectSid"])
-            assert found, "a ticket from before the switch shows nothing"
+            known = use_tickets(target, self.kerberos, sessions, self.cache, target.admin_user)
+            assert known == sessions.admin.sid(), (
+                f"with a ticket from before the switch LDAP takes us for {known!r}"
+            )
         finally:
             sessions.close()
         fresh = self._client(target)

@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from scenarios.partners import Partner, arrival, settle, ticket_cache
+from scenarios.partners import Partner, arrival, settle
+from scenarios.tickets import use_tickets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,19 +134,5 @@ def _require_refusal(issuer: Partner, other: Partner, cache: str) -> None:
 
 
 def _use(partner: Partner, cache: str, dn: str, name: str) -> None:
-    """Log on with what is in a cache and nothing else: its KDC is at an address where nobody answers."""
-    from verify.clients import smb  # noqa: PLC0415 - see scenarios.partners
-
-    config = partner.kerberos.configuration()
-    config.write_text(
-        config.read_text(encoding="utf-8").replace(partner.target.address, "127.0.0.1"), "utf-8"
-    )
-    with ticket_cache(cache, config):
-        known = partner.ldap.gssapi(cache).sid()
-        assert known == partner.admin.read(dn, ["objectSid"]).raw("objectSid"), (
-            f"LDAP takes {name} for {known!r}"
-        )
-        with smb.connected(partner.target) as connection:
-            login = smb.Login(user=name, password="", protocol="kerberos")
-            logged_on = smb.log_on(connection, partner.target, login)
-            smb.tree(logged_on, partner.target, "sysvol")
+    known = use_tickets(partner.target, partner.kerberos, partner.ldap, cache, name)
+    assert known == partner.admin.read(dn, ["objectSid"]).raw("objectSid"), f"LDAP takes {name} for {known!r}"

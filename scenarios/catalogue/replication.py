@@ -96,6 +96,14 @@ def _lose_first(world: World) -> Figures:
         b.kerberos.kinit(f"{name}@{b.target.realm}", word)
         gone = b.admin.search(b.target.base_dn, "(sAMAccountName=DC1$)", ["cn"])
         assert not gone, f"the dead DC is still in the domain: {gone}"
+        sites = f"CN=Sites,CN=Configuration,{b.target.base_dn}"
+        gone = b.admin.search(sites, "(&(objectClass=server)(cn=DC1))", ["cn"])
+        assert not gone, f"the dead DC is still in its site: {gone}"
+        offered = b.dns.texts(f"_ldap._tcp.dc._msdcs.{b.target.dns_domain}", "SRV")
+        assert offered, "no DC is offered any more"
+        assert not [one for one in offered if "dc1." in one.lower()], (
+            f"the dead DC is still offered: {offered}"
+        )
     return {}
 
 

@@ -110,11 +110,13 @@ class Kerberos:
         return answers[-1]
 
     def trace(self, *argv: str, stdin: str | None = None, config: Path | None = None) -> str:
-        """Run a program and return what libkrb5 says it exchanged (KRB5_TRACE), then its own output."""
+        """Run a program, which has to succeed; what libkrb5 says it exchanged (KRB5_TRACE), then its own output."""
         log = self.file("trace.")
         cache = str(self.file("ccache."))
         done = self.run(*argv, cache=cache, stdin=stdin, config=config, env={"KRB5_TRACE": str(log)})
-        return log.read_text(encoding="utf-8", errors="replace") + done.output
+        said = log.read_text(encoding="utf-8", errors="replace") + done.output
+        assert done.returncode == 0, f"{argv[0]} ended with {done.returncode}:\n{said}"
+        return said
 
     def keytab(self, principal: str, password: str) -> str:
         """A keytab with the principal's AES-256 key, whose salt the KDC told; returns its path."""

@@ -6,6 +6,7 @@ from verify.bench import Bench, unique
 from verify.check import check
 from verify.clients.dns import Dns, rcode
 from verify.clients.kerberos import Kerberos
+from verify.clients.machines import machine
 from verify.target import Shell, Target
 
 
@@ -24,14 +25,16 @@ def _update(dns_client: Dns, name: str) -> dns.update.UpdateMessage:
 
 
 @check("dns.update-secure", loses="computers of the domain could not register their addresses")
-def test_secure_update(dns: Dns) -> None:
-    name = f"{unique('gd')}.{dns.zone}"
-    done = dns.secure_update(f"update add {name} 60 A 192.0.2.7")
+def test_secure_update(dns: Dns, kerberos: Kerberos, bench: Bench, target: Target) -> None:
+    member = machine(bench)
+    cache = kerberos.kinit(f"{member.account}@{target.realm}", member.password)
+    name = f"{member.name}.{dns.zone}"
+    done = dns.secure_update(f"update add {name} 60 A 192.0.2.7", cache=cache)
     try:
         found = dns.texts(name, "A")
         assert found == ["192.0.2.7"], f"no record after a signed update, only {found}: {done.output}"
     finally:
-        dns.secure_update(f"update delete {name} A")
+        dns.secure_update(f"update delete {name} A", cache=cache)
     assert dns.texts(name, "A") == [], "removed, and still there"
 
 

@@ -23,15 +23,17 @@ def _fresh() -> str:
     return f"Bb2-{secrets.token_urlsafe(12)}"
 
 
-def _change(session: Session, user: Account, new: str) -> None:
+def _own_session(ldap: Ldap, bench: Bench, user: Account) -> Session:
+    """The user's own session, in which the password may be changed: one of today is too young unless it must be."""
+    session = ldap.simple(user.principal, user.password, transport="tls")
+    bench.admin.set(user.dn, pwdLastSet="0")
+    return session
+
+
+def _change(session: Session, user: Account, old: str, new: str) -> None:
     """What a user does: the old password is deleted and the new one added, in one operation."""
-    # A password of today is too young to be changed, unless it must be.
-    session.set(user.dn, pwdLastSet="0")
-    changes = {"unicodePwd": (ldap3.MODIFY_DELETE, [_encoded(user.password)])}
-    session.connection.modify(
-        user.dn,
-        {"unicodePwd": [changes["unicodePwd"], (ldap3.MODIFY_ADD, [_encoded(new)])]},
-    )
+    changes = [(ldap3.MODIFY_DELETE, [_encoded(old)]), (ldap3.MODIFY_ADD, [_encoded(new)])]
+    session.connection.modify(user.dn, {"unicodePwd": changes})
     session.require("change unicodePwd")
 
 
@@ -61,34 +63,28 @@ def test_reset_without_encryption(ldap: Ldap, bench: Bench) -> None:
 @check("ldap.password-change", loses="users could not change their own password")
 def test_change_with_the_old_one(ldap: Ldap, bench: Bench) -> None:
     user, new = bench.account(), _fresh()
-    _change(bench.admin, user, new)
+    _change(_own_session(ldap, bench, user), user, user.password, new)
     assert ldap.simple(user.principal, new).sid() == user.sid
 
 
 @check("ldap.password-change-wrong-old", loses="whoever sits at an open session could take the account")
 def test_change_with_a_wrong_old_one(ldap: Ldap, bench: Bench) -> None:
     user = bench.account()
-    bench.admin.set(user.dn, pwdLastSet="0")
-    bench.admin.connection.modify(
-        user.dn,
-        {
-            "unicodePwd": [
-                (ldap3.MODIFY_DELETE, [_encoded(_fresh())]),
-                (ldap3.MODIFY_ADD, [_encoded(_fresh())]),
-            ]
-        },
-    )
+    session = _own_session(ldap, bench, user)
     with refused(_CONSTRAINT, saying="00000056"):
-        bench.admin.require("change unicodePwd")
+        _change(session, user, _fresh(), _fresh())
     bench.admin.set(user.dn, pwdLastSet="-1")
     assert ldap.simple(user.principal, user.password).sid() == user.sid
 
 
 @check("ldap.password-history", loses="users could go back to a password that leaked")
-def test_history(bench: Bench) -> None:
-    user = bench.account()
+def test_history(ldap: Ldap, bench: Bench) -> None:
+    user, second = bench.account(), _fresh()
+    session = _own_session(ldap, bench, user)
+    _change(session, user, user.password, second)
+    bench.admin.set(user.dn, pwdLastSet="0")
     with refused(_CONSTRAINT, saying="0000052D"):
-        _change(bench.admin, user, user.password)
+        _change(session, user, second, user.password)
 
 
 @check("ldap.password-complexity", loses="passwords like 'password' would be taken")
