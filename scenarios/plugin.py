@@ -189,9 +189,23 @@ def pytest_galaxy_target(item: pytest.Item, place: Place) -> Target | None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """End the preparation of an item when it hangs."""
+    with limited(f"the preparation of {item.name}"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """End an item that hangs."""
     with limited(item.name):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """End what is to be undone after an item when it hangs."""
+    with limited(f"the end of {item.name}"):
         return (yield)
 
 

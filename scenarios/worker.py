@@ -68,12 +68,16 @@ class Worker:
 WORKER = pytest.StashKey[Worker]()
 
 
+class OverdueError(BaseException):
+    """An item has taken too long. Nothing that waits for a server may take this for the server's."""
+
+
 @contextmanager
 def limited(what: str, seconds: float = ITEM_SECONDS) -> Iterator[None]:
-    """Raise TimeoutError in the block when it takes longer; on the main thread only, for it uses SIGALRM."""
+    """Raise OverdueError in the block when it takes longer; on the main thread only, for it uses SIGALRM."""
 
     def too_long(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"{what} did not end within {seconds:g} s")
+        raise OverdueError(f"{what} did not end within {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, too_long)
     signal.setitimer(signal.ITIMER_REAL, seconds)

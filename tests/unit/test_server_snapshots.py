@@ -9,6 +9,7 @@ import pytest
 
 from galaxy.host.errors import InputError, PolicyError
 from galaxy.host.store import Store
+from galaxy.server import restore
 from galaxy.server.config import Server, ServerConfig, servers
 from galaxy.server.copying import PARTS
 from galaxy.server.kept import Snapshot, damaged, find_snapshot, snapshots
@@ -229,3 +230,16 @@ def test_an_exchange_cut_off_anywhere_can_be_undone(server: Server, cut, count: 
         exchange(server.folder, outgoing, incoming)
     cut(10**6)
     assert words(server.folder) == {"new"}
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_a_committed_restore_replaced_is_kept_also_when_it_was_cut_off(
+    server: Server, *, committed: bool
+) -> None:
+    keep(server, "20260101-100000").path.rename(server.folder / ".replaced")
+    if not committed:
+        (server.folder / ".replaced/snapshot.json").unlink()
+    restore._settle(str(server.folder / ".replaced"))
+    assert not (server.folder / ".replaced").exists()
+    assert [one.id for one in snapshots(server)] == (["20260101-100000"] if committed else [])
+    restore._settle(str(server.folder / ".replaced"))

@@ -81,7 +81,7 @@ def test_own_dns_records(shell: Shell) -> None:
 
     def registered() -> bool:
         """What the server has registered it writes down at the end of that."""
-        return shell("test", "-s", f"{private}/dns_update_cache").returncode == 0
+        return shell("sh", "-c", f"test -s '{private}/dns_update_cache'").returncode == 0
 
     # After its first start the server registers itself in its own time. Its program would mend what it finds missing.
     assert within(REGISTRATION, registered), f"the server has registered nothing within {REGISTRATION:g} s"
