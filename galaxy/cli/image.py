@@ -137,7 +137,9 @@ def verdict(store: Store, policy: Policy, image: Image) -> str:
     """`production-ready`, `not verified`, or why the image was refused or its certificate does not count."""
     if not certificate_file(store, image.id).exists():
         last = last_verdict(store, image.id)
-        return f"refused: {last.reasons[0]}" if last and last.reasons else "not verified"
+        if last is None or not last.reasons:
+            return "not verified"
+        return f"{'refused' if last.failed or last.unfit else 'not certified'}: {last.reasons[0]}"
     try:
         require_certificate(store, image, policy)
     except GalaxyError as error:

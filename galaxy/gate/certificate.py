@@ -100,7 +100,7 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
     `waivable`: the command that asks has the option --allow-uncertified, which the hint then names.
     """
     waiver = " (or give --allow-uncertified)" if waivable else ""
-    hint = f"Run: galaxy verify --matrix all --image {image.ref}{waiver}."
+    hint = f"Run, with images of two versions in the store: galaxy verify --matrix all{waiver}."
     file = certificate_file(store, image.id)
     if not file.exists():
         raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)

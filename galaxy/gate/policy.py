@@ -105,11 +105,15 @@ def _missing(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
     In a cell of two images the checks at a checkpoint are of one of them: cells without any are the other's.
     """
     checked = {item.cell for item in items if item.area != STEP_AREA}
+    absent = [
+        " or ".join(requirement.ways)
+        for requirement in policy.require
+        if not requirement.ways.keys() & {scenario_of(cell) for cell in checked}
+    ]
+    if absent:
+        yield f"not run: {', '.join(absent)}"
     for requirement in policy.require:
-        cells = sorted(cell for cell in checked if scenario_of(cell) in requirement.ways)
-        if not cells:
-            yield f"the scenario {' or '.join(requirement.ways)} was not run"
-        for cell in cells:
+        for cell in sorted(cell for cell in checked if scenario_of(cell) in requirement.ways):
             for checkpoint in requirement.ways[scenario_of(cell)]:
                 place = [item for item in items if (item.cell, item.checkpoint) == (cell, checkpoint)]
                 yield from _too_few(policy, f"{cell} at {checkpoint}", place)
