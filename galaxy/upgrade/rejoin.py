@@ -107,7 +107,10 @@ def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Setti
         stop_timeout=settings.stop_timeout,
         join_timeout=settings.join_timeout,
     )
-    _clear(entry, server)  # of an earlier rejoin, which was cut off after its commit point
+    # What an earlier one left, which was cut off after its commit point. In an entry of its own, closed before this one
+    # needs those folders.
+    with journal(server.store, "rejoin", server.name) as clearing:
+        _clear(clearing, server)
     with _resumable(entry, server, progress):
         if running:
             _deliver_and_stop(entry, server, partner, settings, sound=sound)
