@@ -23,8 +23,6 @@ from verify.target import Target, load_target
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
 # Why nothing of the --target answers; "" when something does.
 _SILENCE = pytest.StashKey[str]()
-# What is wrong with files of checks that cannot be loaded.
-_BROKEN = pytest.StashKey[list[str]]()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -65,16 +63,11 @@ def _set_target(config: pytest.Config, loaded: Target) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Remember what could not be loaded: xdist's workers would go on without these checks, and nobody be told."""
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file of checks may not skip: xdist hands on only that one has failed."""
     report = yield
-    if not report.passed:
-        lines = [line.removeprefix("E").strip() for line in str(report.longrepr).splitlines() if line.strip()]
-        collector.config.stash.setdefault(_BROKEN, []).append(
-            f"{report.nodeid} cannot be loaded: {lines[-1] if lines else report.outcome}"
-        )
+    if report.skipped:
+        report.outcome = "failed"
     return report
 
 
@@ -92,8 +85,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = _in_order(kept)
-    if broken := config.stash.get(_BROKEN, []):
-        raise pytest.UsageError("; ".join(broken))
 
 
 def _refuse_shared_ids(items: list[pytest.Item]) -> None:

@@ -37,6 +37,13 @@ class Progress:
         self._tallies: dict[str, Tally] = {}
         self._troubles: list[ItemResult] = []
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """UsageError for what cannot be loaded: the workers would go on without these checks, and nobody be told."""
+        if not report.passed:
+            lines = [line.removeprefix("E").strip() for line in str(report.longrepr).splitlines()]
+            why = next((line for line in reversed(lines) if line), report.outcome)
+            raise pytest.UsageError(f"{report.nodeid} cannot be loaded: {why}")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a phase; an item that has ended is written and counted."""

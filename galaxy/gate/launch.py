@@ -9,6 +9,7 @@ from pathlib import Path
 
 from galaxy.gate.finish import planned
 from galaxy.gate.results import RESULTS_FILE, read_results
+from galaxy.gate.run import PLAN_FILE
 from galaxy.gate.suite import package_root
 from galaxy.host.errors import GalaxyError, GateError, InputError
 from galaxy.host.files import write_atomic
@@ -125,6 +126,7 @@ def _run_pytest(
     finally:
         shutil.rmtree(folder / "tmp", ignore_errors=True)
     if code == _USAGE_ERROR:
+        (folder / PLAN_FILE).unlink(missing_ok=True)  # nothing of it was run, and nothing will be
         raise _refusal(said)
     return code, said
 
