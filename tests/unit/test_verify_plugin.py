@@ -95,11 +95,21 @@ def test_a_run_without_checks_fails(pytester: pytest.Pytester) -> None:
     assert lines == {}
 
 
-def test_a_file_of_checks_that_cannot_be_loaded_ends_the_run(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_broken="import no_such_module")
-    done, lines = run(pytester, made("a.passes", "pass"))
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n", "1")])
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("import no_such_module", "no_such_module"),
+        ("import pytest\npytest.skip('not today', allow_module_level=True)", "not today"),
+    ],
+)
+def test_a_file_of_checks_that_cannot_be_loaded_ends_the_run(
+    pytester: pytest.Pytester, workers: tuple[str, ...], body: str, why: str
+) -> None:
+    pytester.makepyfile(test_broken=body)
+    done, lines = run(pytester, made("a.passes", "pass"), *workers)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(["ERROR: test_broken.py cannot be loaded: *no_such_module*"])
+    done.stderr.fnmatch_lines([f"ERROR: test_broken.py cannot be loaded: *{why}*"])
     assert lines == {}
 
 
