@@ -55,9 +55,18 @@ class Changes:
 
 
 def late(before: Changes, now: Changes) -> list[str]:
-    """The lines of people's changes that came after a list of them was made."""
-    known = {line for _, lines in before.sections() for line in lines}
-    return [line for _, lines in now.sections() for line in lines if line not in known]
+    """The lines of people's changes that came after a list of them was made; an object may have changed once more."""
+    listed = {_state(item) for item in before.objects}
+    known = {line for _, lines in before.sections()[1:] for line in lines}
+    return [
+        *(object_line(item) for item in now.objects if _state(item) not in listed),
+        *(line for _, lines in now.sections()[1:] for line in lines if line not in known),
+    ]
+
+
+def _state(item: Changed) -> tuple[object, ...]:
+    """What tells an object from itself after one more change: a line for people has only the minute."""
+    return item.dn, item.what, item.when, tuple(sorted(item.attributes)), tuple(sorted(item.links.items()))
 
 
 def changes_since(entry: Entry, server: Server, usn: int, before: Path, *, in_place: bool = False) -> Changes:

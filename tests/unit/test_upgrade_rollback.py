@@ -167,6 +167,8 @@ class TestChanges:
         now = nothing_changed(objects=(changed("CN=a"), changed("CN=b")), machine=7)
         assert [line.strip().split()[-1] for line in late(before, now)] == ["CN=b"]
         assert late(before, before) == []
+        again = changed("CN=a", when="2026-01-02T03:04:59+00:00")
+        assert len(late(before, nothing_changed(objects=(again,), machine=1))) == 1, "the same minute"
 
     def test_settings_are_a_difference(self, tmp_path):
         old, new = tmp_path / "old", tmp_path / "new"
