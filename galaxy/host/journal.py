@@ -218,6 +218,11 @@ def process_identity(pid: int) -> str:
     return f"{pid}:{fields[19]}:{boot}"
 
 
+def process_lives(identity: str) -> bool:
+    """Whether the process of that identity is there still. ValueError when it is no identity."""
+    return identity != "" and process_identity(int(identity.partition(":")[0])) == identity
+
+
 def _load(path: Path) -> Entry | None:
     """An entry whose owner is gone; None for a live one or a file that has just been removed.
 
@@ -228,7 +233,7 @@ def _load(path: Path) -> Entry | None:
     except FileNotFoundError:
         return None
     owner = str(body["owner"])
-    if owner and process_identity(int(owner.split(":", maxsplit=1)[0])) == owner:
+    if process_lives(owner):
         return None
     return Entry(path, body["verb"], body["subject"], [Action(**action) for action in body["actions"]])
 

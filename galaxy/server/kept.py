@@ -76,9 +76,16 @@ def find_snapshot(server: Server, wanted: str) -> Snapshot:
 
 def read_snapshot(server: Server, folder: Path) -> Snapshot:
     """The snapshot in a folder. PolicyError unless it is whole and this server's."""
+    found = read_record(folder)
+    _require_whole(server, found)
+    return found
+
+
+def read_record(folder: Path) -> Snapshot:
+    """What snapshot.json says of a folder, whatever the folder holds. PolicyError when it cannot be read."""
     try:
         body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        found = Snapshot.model_validate({**body, "path": folder})
+        return Snapshot.model_validate({**body, "path": folder})
     except FileNotFoundError:
         raise _untrusted(folder, f"it has no {RECORD}") from None
     except ValidationError as error:
@@ -87,8 +94,6 @@ def read_snapshot(server: Server, folder: Path) -> Snapshot:
         raise _untrusted(folder, f"{RECORD}: {key}: {first['msg']}") from None
     except (OSError, ValueError, TypeError) as error:
         raise _untrusted(folder, f"{RECORD} cannot be read: {error}") from None
-    _require_whole(server, found)
-    return found
 
 
 def config_of(snapshot: Snapshot) -> ServerConfig:

@@ -5,7 +5,6 @@ starts. Until it is ready `pending` is there, new connections wait, and whatever
 before; what was replaced becomes a snapshot itself.
 """
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from galaxy.server.copying import copy_state, space_of, sync_file_system
 from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
 from galaxy.server.hold import hold
-from galaxy.server.kept import RECORD, Snapshot, config_of, find_snapshot
+from galaxy.server.kept import RECORD, Snapshot, config_of, read_record
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
@@ -194,12 +193,12 @@ def _ref(server: Server) -> str:
 
 def _keep(server: Server, outgoing: Path) -> Snapshot:
     """Make a snapshot of the state that was replaced; the restore has been committed."""
-    text = (outgoing / RECORD).read_text(encoding="utf-8")
-    described = Snapshot.model_validate(json.loads(text) | {"path": outgoing})
-    described.model_copy(update={"size": space_of(outgoing)}).write()
-    outgoing.rename(server.snapshots / described.id)
+    kept = read_record(outgoing).model_copy(update={"size": space_of(outgoing)})
+    kept.write()
+    final = server.snapshots / kept.id
+    outgoing.rename(final)
     sync_folder(server.snapshots)
-    return find_snapshot(server, described.id)
+    return kept.model_copy(update={"path": final})
 
 
 @undoes("restore")

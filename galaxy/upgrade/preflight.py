@@ -5,7 +5,7 @@ import json
 from galaxy.gate.policy import load_policy
 from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.files import require_space
-from galaxy.host.journal import process_identity
+from galaxy.host.journal import process_lives
 from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import verify_digest
 from galaxy.release.version import Version
@@ -115,9 +115,8 @@ def _require_quiet(server: Server) -> None:
             body = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue  # it ended just now, or recover has said that it cannot be read
-        pid = str(body.get("owner", "")).partition(":")[0]
-        if pid and process_identity(int(pid)) == body["owner"]:
-            continue  # at work; the server's lock is its own
+        if process_lives(str(body.get("owner", ""))):
+            continue  # the server's lock is its own
         if body.get("subject") == server.name and body.get("verb") in {"upgrade", "rollback", "restore"}:
             raise PolicyError(
                 f"an interrupted {body['verb']} of {server.name} has not been undone yet",

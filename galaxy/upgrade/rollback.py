@@ -6,6 +6,7 @@ with the older one.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -27,7 +28,7 @@ from galaxy.server.sound import require_sound
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
-from galaxy.upgrade.partners import Directory, look, usn_rollback
+from galaxy.upgrade.partners import Directory, look, require_no_partners
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
 from galaxy.upgrade.switch import Back, Switched, switch
@@ -355,20 +356,16 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
                     f"{server.name} runs as before. Look again: galaxy rollback {server.name} --plan",
                 )
         else:
-            _require_still_alone(entry, server)
+            _require_still_alone(server)
         freshen(snapshot.path, server.folder, {}).sync()
 
     return restore
 
 
-def _require_still_alone(entry: Entry, server: Server) -> None:
+def _require_still_alone(server: Server) -> None:
     """A DC may have joined since the plan; databases that cannot be read, the plan has judged by the snapshot's."""
-    try:
-        partners = look(entry, server).partners
-    except ServerError:
-        return
-    if partners:
-        raise usn_rollback(server.name, partners)
+    with suppress(ServerError):
+        require_no_partners(server)
 
 
 def _downgrade(server: Server) -> None:
