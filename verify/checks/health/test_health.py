@@ -2,16 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 from verify.bench import Bench
 from verify.check import NotApplicable, check
+from verify.clients.sambalog import deaths, disasters
 from verify.clients.waiting import REGISTRATION, within
 from verify.target import Shell, Target
 
-# What Samba writes when a process hits a bug, in every version (lib/util/fault.c).
-_DISASTER = re.compile(
-    r"INTERNAL ERROR|PANIC|smb_panic|dumping core|talloc: access after free|bad talloc magic"
-)
 # What a domain controller consists of, as `samba-tool processes` calls it.
 _SERVICES = {
     "ldap_server",
@@ -57,21 +55,20 @@ def test_logs_tell_no_disaster(target: Target) -> None:
     names = ("log.*", "console.log")
     files = [path for name in names for path in target.log_folder.glob(name) if path.is_file()]
     assert files, f"no log files in {target.log_folder}"
-    found = [
-        f"{path.name}: {line.strip()}"
-        for path in files
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if _DISASTER.search(line)
-    ]
+    found = [f"{path.name}: {line}" for path in files for line in disasters(_text(path))]
     assert not found, f"{len(found)} lines such as {found[:3]}"
 
 
-@check("health.cores", loses="processes that died would go unnoticed", last=True)
-def test_no_core_files(target: Target) -> None:
+@check(
+    "health.workers",
+    loses="processes that end in error and are made anew would drop clients unnoticed",
+    last=True,
+)
+def test_no_process_died(target: Target) -> None:
     if target.log_folder is None:
         raise NotApplicable("the target's log folder is not known")
-    cores = [str(path) for path in (target.log_folder / "cores").rglob("*") if path.is_file()]
-    assert not cores, f"core files: {cores}"
+    found = deaths(_text(target.log_folder / "log.samba"))
+    assert not found, f"{len(found)} of the server's processes ended by themselves: {found[:3]}"
 
 
 @check("health.dns-update", loses="the server would not keep its own DNS records right")
@@ -119,6 +116,10 @@ def test_database(shell: Shell) -> None:
     assert objects > 1000, f"dbcheck saw only {objects} objects"
     assert errors == 0, f"{errors} errors: {_last_lines(done.output, 20)}"
     assert done.returncode == 0, f"dbcheck ended with {done.returncode}: {_last_lines(done.output)}"
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
 def _last_lines(text: str, count: int = 6) -> str:
