@@ -153,19 +153,22 @@ def _fail(world: World, name: str) -> Figures:
 def _fail_in_rehearsal(world: World) -> Figures:
     before = status(world.dc)
     with sabotaged(world, world.images[1], "dies"):
-        _require_failure(world, "dies", rehearsal=True)
+        error = _require_failure(world, "dies", rehearsal=True)
+    assert any("rehearsal" in note for note in getattr(error, "__notes__", ())), (
+        f"not the rehearsal found it: {error}"
+    )
     assert status(world.dc).pid == before.pid, "a rehearsal that failed has touched the server"
     _settled(world)
     return {}
 
 
-def _require_failure(world: World, name: str, *, rehearsal: bool) -> None:
+def _require_failure(world: World, name: str, *, rehearsal: bool) -> ServerError:
     settings = world.settings.model_copy(update={"ready_timeout": _SHORT})
     request = UpgradeRequest(name=world.dc.name, ref=world.images[1].id, rehearsal=rehearsal)
     try:
         upgrade(world.store, settings, request)
-    except ServerError:
-        return
+    except ServerError as error:
+        return error
     raise AssertionError(f"the upgrade to a version with the defect {name!r} succeeded")
 
 
@@ -198,7 +201,11 @@ def _seen(seen: Seen) -> dict[str, float]:
     return {
         f"{name}_{what}": value
         for name, one in seen.services.items()
-        for what, value in (("outage_ms", one.longest_ms), ("refused", float(one.refused)))
+        for what, value in (
+            ("outage_ms", one.longest_ms),
+            ("refused", float(one.refused)),
+            ("wrong", float(one.wrong)),
+        )
     }
 
 
