@@ -49,14 +49,23 @@ def compiled(store: Store, settings: Settings, plan: BuildPlan, entry: Entry) ->
     assert plan.recipe is not None
     work = store.builds / plan.input_id
     with locked(store, f"build-{plan.input_id[:16]}"):
-        lower = plan_root(store, settings, plan.recipe).path
-        if not (work / "installed.json").exists():
+        lower = plan_root(store, settings, plan.recipe)
+        if lower.packages != plan.packages:
+            raise BuildError(
+                "the build root was renewed while the build was planned", "Run the same command again."
+            )
+        if not _is_compiled(work):
             # A journal of its own: what is compiled stays, whatever happens to the sealing that follows.
             with journal(store, "compile", plan.version) as own:
-                _compile(store, settings, plan, own, lower)
-        with layered(lower, work, entry) as root:
+                _compile(store, settings, plan, own, lower.path)
+        with layered(lower.path, work, entry) as root:
             _teach_loader(root)
             yield _load(work, root)
+
+
+def _is_compiled(work: Path) -> bool:
+    """Whether a tree is there: what says so is written last, but a power cut may have kept that alone."""
+    return (work / "installed.json").exists() and (work / "upper/usr").is_dir()
 
 
 def forget_compiled(store: Store, plan: BuildPlan) -> None:
@@ -77,7 +86,7 @@ def _compile(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, lo
     store.ccache.mkdir(parents=True, exist_ok=True)
     log = work / "build.log"
     log.unlink(missing_ok=True)
-    for name in ("work", "root", "upper"):
+    for name in ("work", "root", "upper", "installed.json"):
         entry.on_failure("tree", work / name)
     with step(f"fetching and unpacking Samba {plan.version}"):
         tree = _fetched(store, settings, plan, entry, work / "upper" / SOURCE_INSIDE.lstrip("/"))

@@ -75,6 +75,11 @@ def resolve_packages(store: Store, settings: Settings, release: Release) -> tupl
     if state.age() > FRESH_FOR and not all(_cached(state, archive).exists() for archive in archives):
         state.ensure()
         archives = _resolved(state, release)
+    if not any(archive.pinned == f"samba={release.package_version}" for archive in archives):
+        raise BuildError(
+            f"{release.suite} has another packaging of Samba {release.version} by now",
+            "Run the same command again.",
+        )
     return tuple(sorted(archive.pinned for archive in archives))
 
 
@@ -160,8 +165,9 @@ def _download(state: AptState, release: Release, archives: tuple[Archive, ...]) 
             with step(f"downloading {missing / 1e6:.0f} MB of packages"):
                 _fetch(state, release)
     for archive in archives:
-        if sha256_file(_cached(state, archive)) != archive.sha256:
-            _cached(state, archive).unlink()
+        file = _cached(state, archive)
+        if not file.exists() or sha256_file(file) != archive.sha256:
+            file.unlink(missing_ok=True)
             raise BuildError(
                 f"{archive.file} does not have the digest of the signed index", "Run the command again."
             )

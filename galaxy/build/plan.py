@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from galaxy.build.packages import resolve_packages
+from galaxy.build.renew import renew_root, tell_age
 from galaxy.build.root import BuildRoot, architecture, ensure_root
 from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.settings import Settings
@@ -23,7 +24,8 @@ LEAVE_OUT = Path(__file__).with_name("leave_out.waf")
 class BuildRequest:
     """What somebody asked for. `path` is a file, folder or URL for the tarball and directory sources.
 
-    `jobs` is how many compilers run at once (default: the settings'); it is no input of the result.
+    `jobs` is how many compilers run at once (default: the settings'); it is no input of the result. `renew` makes the
+    build root anew first.
     """
 
     version: str
@@ -33,6 +35,7 @@ class BuildRequest:
     sha256: str | None = None
     signature: str | None = None
     jobs: int | None = None
+    renew: bool = False
 
     @property
     def wanted(self) -> Wanted:
@@ -116,6 +119,10 @@ def plan_build(store: Store, settings: Settings, request: BuildRequest) -> Build
     recipe = recipe_for(release.version)
     source = source_of(store, settings, request.wanted).describe(release)
     root = plan_root(store, settings, recipe)
+    if request.renew:
+        renew_root(store, settings, root, recipe.dependencies)
+        root = plan_root(store, settings, recipe)
+    tell_age(store, settings, root, f"to have them: galaxy build {request.version} --renew-root")
     return BuildPlan(
         kind="source",
         version=str(release.version),

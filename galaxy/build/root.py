@@ -55,12 +55,13 @@ def ensure_root(store: Store, settings: Settings, suite: str, dependencies: tupl
         if not (folder / "packages.json").exists():
             with journal(store, "build", f"root {folder.name}") as entry:
                 entry.on_failure("tree", folder)
-                _make(apt_state(store, settings), folder, suite, dependencies)
+                make_root(apt_state(store, settings), folder, suite, dependencies)
     packages = tuple(json.loads((folder / "packages.json").read_text(encoding="utf-8")))
     return BuildRoot(path=folder / "root", suite=suite, packages=packages)
 
 
-def _make(state: AptState, folder: Path, suite: str, dependencies: tuple[str, ...]) -> None:
+def make_root(state: AptState, folder: Path, suite: str, dependencies: tuple[str, ...]) -> None:
+    """Fill a root's folder; what was in it goes. BuildError with mmdebstrap's own reason."""
     find_tool("mmdebstrap", "mmdebstrap")
     require_space(folder.parent, _NEED, f"a build root of {suite}")
     if folder.exists():

@@ -28,6 +28,12 @@ def build(
     jobs: Annotated[
         int | None, typer.Option(min=1, max=256, help="Compilers at once (default: all cores).")
     ] = None,
+    renew: Annotated[
+        bool,
+        typer.Option(
+            "--renew-root", help="First make the build root anew, with the suite's present packages."
+        ),
+    ] = False,
 ) -> None:
     """Make an image of a Samba version: from source, or with --packages from the distribution's binary packages.
 
@@ -44,6 +50,7 @@ def build(
         sha256=sha256,
         signature=signature,
         jobs=jobs,
+        renew=renew,
     )
     image = make_image(ready_store("Building an image"), load_settings(), request)
     print(f"{image.ref}  {image.id[:12]}  {size(image.manifest.image_size)}")

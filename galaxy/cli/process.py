@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO, cast
 
 from galaxy.cli.app import application
 from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
@@ -22,10 +23,52 @@ def run_command_line(arguments: Sequence[str]) -> int:
     SIGINT, SIGTERM and SIGHUP are raised as InterruptedByUser in the main thread, so that every `with`
     unwinds; further signals do nothing meanwhile.
     """
+    # A stricter one, which hardened hosts have, would end up in images and states: Samba's users could not read them.
+    os.umask(0o022)
     try:
-        return _run_and_tell(arguments)
+        with _reader_may_leave():
+            return _run_and_tell(arguments)
     finally:
         _forget_untold()
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Stdout is an `_Stdout` in the block, if there is one."""
+    before = sys.stdout
+    if before is not None:
+        sys.stdout = cast("TextIO", _Stdout(before))
+    try:
+        yield
+    finally:
+        sys.stdout = before
+
+
+class _Stdout:
+    """stdout whose reader may leave (`galaxy ls | head -1`): the work goes on, and its exit code is its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """What nobody reads goes nowhere from now on, what is buffered too."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 def _run_and_tell(arguments: Sequence[str]) -> int:
@@ -45,7 +88,7 @@ def _run_and_tell(arguments: Sequence[str]) -> int:
     return code or (_exit_code(unwritten) if unwritten else 0)
 
 
-def _unwritten(more: str = "") -> OSError | HostError | None:
+def _unwritten(more: str = "") -> HostError | None:
     """Why what was printed cannot be written out; then it is given up, or Python would try again at its exit.
 
     `more` is written too: a write that has failed once may leave nothing to fail again.
@@ -56,8 +99,6 @@ def _unwritten(more: str = "") -> OSError | HostError | None:
         print(end=more, flush=True)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return error
         return HostError(f"the output cannot be written: {error.strerror}", "Send it to another place.")
     return None
 
@@ -74,8 +115,6 @@ def _forget_untold() -> None:
 
 def _exit_code(error: Exception) -> int:
     """Show an error in the way that fits it; the process ends with what is returned."""
-    if isinstance(error, BrokenPipeError):
-        return 0  # the reader has gone, and had what it wanted: `galaxy ls | head -1`
     if isinstance(error, OSError) and error.errno in FULL:
         # The host's matter, wherever it is met.
         place = f": {error.filename}" if error.filename else ""
@@ -128,8 +167,6 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         application(arguments)(list(arguments), prog_name="galaxy")
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):
-            raise end.__context__ from None
         code = end.code
         return code if isinstance(code, int) else int(code is not None)
     return 0

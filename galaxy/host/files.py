@@ -94,7 +94,7 @@ def read_password(file: Path) -> str:
     """The password in a file: its one line. InputError when that is not what is in it."""
     hint = "Put the password alone on its first line."
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()  # what Windows writes begins with a mark
     except UnicodeDecodeError:
         raise InputError(f"{file} is not text in UTF-8", hint) from None
     except OSError as error:

@@ -9,6 +9,7 @@ and after a failure also what was to stay; an entry whose process is gone is und
 import importlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,7 +24,11 @@ from galaxy.host.process import run
 from galaxy.host.store import Store
 
 Handler = Callable[[str], None]
+# How the kernel writes spaces and backslashes in mountinfo.
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _HANDLERS: dict[str, Handler] = {}
+# Entries that this process is undoing.
+_SETTLING: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +165,23 @@ def journal(store: Store, verb: str, subject: str, *, freeing: bool = False) -> 
     sync_folder(store.journal)
 
 
+def interrupted(store: Store, subject: str) -> str:
+    """The verb of a command that was cut off in the middle of something with this subject; '' when none was.
+
+    What this process is settling right now does not count, nor what cannot be read: `recover` tells of that.
+    """
+    for path in _files(store):
+        if path in _SETTLING:
+            continue
+        try:
+            entry = _load(path)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if entry is not None and entry.subject == subject:
+            return entry.verb
+    return ""
+
+
 def recover(store: Store) -> list[str]:
     """Undo what interrupted commands left; returns a line for each entry.
 
@@ -179,7 +201,11 @@ def recover(store: Store) -> list[str]:
                 failures.append(f"{path} cannot be read ({error}); look at it and remove it")
                 continue
             if entry is not None:
-                failures += entry.undo()
+                _SETTLING.add(path)
+                try:
+                    failures += entry.undo()
+                finally:
+                    _SETTLING.discard(path)
                 lines.append(f"settled an interrupted {entry.verb} of {entry.subject}")
         for folder in _written(store):
             sweep(folder)
@@ -260,5 +286,9 @@ def _unmount(target: str) -> None:
 
 def mount_points() -> list[str]:
     """The mount points of this mount namespace, in the order of mounting (proc(5), mountinfo)."""
-    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    return [line.split(" ")[4].encode().decode("unicode_escape") for line in lines]
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    return [os.fsdecode(_ESCAPED.sub(_byte, line.split(b" ")[4])) for line in lines]
+
+
+def _byte(octal: re.Match[bytes]) -> bytes:
+    return bytes([int(octal[1], 8)])

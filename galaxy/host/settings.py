@@ -49,7 +49,7 @@ class SnapshotSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep: int = Field(default=5, ge=1, description="how many of the newest stay, however old")
-    days: float = Field(default=30.0, ge=0, description="how old the others may become")
+    days: float = Field(default=30.0, ge=0, le=36500, description="how old the others may become")
 
 
 class Settings(BaseModel):

@@ -102,5 +102,5 @@ class Store:
 
 
 def default_store() -> Store:
-    """The store that `GALAXY_ROOT` names, or the default one."""
-    return Store(root=Path(os.environ.get("GALAXY_ROOT") or DEFAULT_ROOT).absolute())
+    """The store that `GALAXY_ROOT` names, or the default one; links resolved, as the kernel lists its mounts."""
+    return Store(root=Path(os.environ.get("GALAXY_ROOT") or DEFAULT_ROOT).resolve())

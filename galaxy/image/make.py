@@ -10,6 +10,7 @@ from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue, Image
+from galaxy.image.enter import is_whole
 from galaxy.image.manifest import Provenance, SourceFile
 from galaxy.image.pack import FAST, SMALL
 from galaxy.image.seal import SealRequest, seal
@@ -30,7 +31,9 @@ def make_image(store: Store, settings: Settings, request: BuildRequest) -> Image
         plan = plan_build(store, settings, request)
     with locked(store, f"make-{plan.input_id[:16]}", wait=_PATIENCE):
         existing = Catalogue(store=store).find_input(plan.input_id)
-        if existing is not None:
+        if existing is not None and not is_whole(existing.path):
+            say(f"image {existing.ref} ({existing.id[:12]}) is damaged; making it again")
+        elif existing is not None:
             say(f"image {existing.ref} ({existing.id[:12]}) has been made from these inputs already")
             return existing
         with (

@@ -27,15 +27,18 @@ def mounted_root(store: Store, image: Image) -> Path:
     point = mount_point(store, image.id)
     if str(point) in mount_points():
         return point
-    with locked(store, f"mount-{image.id[:SHORT]}", wait=60):
+    with locked(store, f"mount-{image.id}", wait=60):
         if str(point) not in mount_points():
             _mount(store, image, point)
     return point
 
 
 def mount_point(store: Store, image_id: str) -> Path:
-    """Where an image is mounted, when it is; links resolved, as the kernel lists it."""
-    return store.mounts.resolve() / image_id[:SHORT]
+    """Where an image is mounted, when it is; links resolved, as the kernel lists it.
+
+    By its whole id: another image with the same first digits can be made on purpose.
+    """
+    return store.mounts.resolve() / image_id
 
 
 def verify_digest(image: Image) -> None:
@@ -43,7 +46,7 @@ def verify_digest(image: Image) -> None:
     if not image.squashfs.is_file() or sha256_file(image.squashfs) != image.id:
         raise PolicyError(
             f"image {image.ref} ({image.id[:SHORT]}) was changed after it was sealed: its digest differs",
-            f"Remove it and import or build it again: galaxy image rm {image.id[:SHORT]}",
+            "Build it again, or import it again: the damaged one is replaced.",
         )
 
 
@@ -77,4 +80,4 @@ def unmount(store: Store, image_id: str) -> bool:
 def unmount_idle(store: Store) -> tuple[str, ...]:
     """Unmount every image that nothing uses; returns the short ids that were unmounted."""
     mounted = [Path(point) for point in mount_points() if Path(point).parent == store.mounts.resolve()]
-    return tuple(point.name for point in mounted if unmount(store, point.name))
+    return tuple(point.name[:SHORT] for point in mounted if unmount(store, point.name))

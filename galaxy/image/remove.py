@@ -22,7 +22,8 @@ def remove_image(store: Store, image_id: str) -> None:
     if users:
         raise InputError(
             f"image {image_id[:SHORT]} is used by {', '.join(users)}",
-            f"Remove the server first: galaxy rm {users[0]}",
+            f"Give the server up first, with all it holds (galaxy rm {users[0]}); a damaged image is replaced by the "
+            "same one when it is built or imported again.",
         )
     if keepers := Catalogue(store=store).keepers(image_id):
         name, snapshot = keepers[0]
@@ -54,4 +55,4 @@ def _finish_others(store: Store) -> None:
 
 
 def _lock(image_id: str) -> str:
-    return f"mount-{image_id[:SHORT]}"
+    return f"mount-{image_id}"

@@ -14,6 +14,7 @@ from galaxy.host.store import Store
 from galaxy.image.catalogue import MANIFEST, SQUASHFS, Image, load_image
 from galaxy.image.checks import check_image
 from galaxy.image.closure import Closure, closure, search_dirs
+from galaxy.image.enter import enter_image
 from galaxy.image.fixed import SEAL
 from galaxy.image.manifest import SEALER_REVISION, FileRow, Manifest, Provenance, seal_of
 from galaxy.image.pack import Compression, pack
@@ -92,13 +93,13 @@ def _enter(
         left_out=needed.left_out,
         files=rows,
     )
-    target = store.images / digest
     text = manifest.model_dump_json(indent=1)
-    if not target.exists():
-        write_atomic(result / MANIFEST, text)
-        result.rename(target)
-    write_atomic(target / MANIFEST, text)
-    return load_image(target)
+    write_atomic(result / MANIFEST, text)
+    image = enter_image(store, result, digest, result.with_name("damaged"))
+    write_atomic(
+        image.path / MANIFEST, text
+    )  # the same bytes may come from other inputs: the last ones count
+    return load_image(image.path)
 
 
 def file_rows(stage: Path, reasons: dict[str, str]) -> Iterable[FileRow]:

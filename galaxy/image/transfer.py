@@ -15,11 +15,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from galaxy.host.errors import GalaxyError, InputError, PolicyError
-from galaxy.host.files import require_space, sha256_file, sync_folder
+from galaxy.host.errors import InputError, PolicyError
+from galaxy.host.files import require_space, sha256_file
 from galaxy.host.journal import Entry, journal
 from galaxy.host.store import Store
-from galaxy.image.catalogue import MANIFEST, SHORT, SQUASHFS, Image, load_image
+from galaxy.image.catalogue import MANIFEST, SHORT, SQUASHFS, Image
+from galaxy.image.enter import enter_image
 from galaxy.image.manifest import read_manifest
 from galaxy.image.mount import verify_digest
 from galaxy.image.sealed import require_sealed
@@ -106,7 +107,6 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 def _import(store: Store, entry: Entry, archive: tarfile.TarFile, path: Path) -> Image:
     label = _label(archive, path)
-    existing = store.images / label.image_sha256
     incoming = store.images / f".importing-{entry.path.stem}"
     with entry.temporarily("tree", incoming):
         folder = incoming / label.image_sha256
@@ -114,21 +114,7 @@ def _import(store: Store, entry: Entry, archive: tarfile.TarFile, path: Path) ->
         _take(archive, MANIFEST, folder, label.manifest_sha256, _LARGEST_TEXT)
         _take(archive, SQUASHFS, folder, label.image_sha256, label.image_size)
         _check(folder, label, path)
-        if not _whole(existing):
-            if existing.exists():
-                existing.rename(incoming / "damaged")
-            folder.rename(existing)
-    sync_folder(store.images)
-    return load_image(existing)
-
-
-def _whole(folder: Path) -> bool:
-    """Whether an image is there and undamaged."""
-    try:
-        verify_digest(load_image(folder))
-    except GalaxyError:
-        return False
-    return True
+        return enter_image(store, folder, label.image_sha256, incoming / "damaged")
 
 
 def _label(archive: tarfile.TarFile, path: Path) -> Label:

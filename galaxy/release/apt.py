@@ -1,24 +1,28 @@
 """Samba's Debian source packages, through a private apt state."""
 
 import shutil
+from math import isfinite
 from pathlib import Path
 
-from galaxy.host.errors import BuildError, CommandError, InputError
+from galaxy.host.errors import BuildError, CommandError, HostError, InputError
 from galaxy.host.files import sha256_file
 from galaxy.host.journal import Entry
 from galaxy.host.process import find_tool, run
+from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.release.aptindex import SambaIndex, SourceOffer, samba_index
-from galaxy.release.aptstate import AptState
+from galaxy.release.aptstate import FRESH_FOR, AptState
 from galaxy.release.model import Donor, Origin, Patch, Release, SourceSpec, SourceTree
 from galaxy.release.pool import cached_file, fetch_file, gone_files
-from galaxy.release.unpack import newest_time, unpack_tar
+from galaxy.release.stated import require_version
+from galaxy.release.unpack import newest_time, require_room, unpack_tar
 from galaxy.release.version import Version, debian_key, upstream_version
 
 # Debian's +dfsg tarballs lack a table from RFC 3454 that Heimdal's build reads; this patch of theirs puts it back.
 HEIMDAL_PATCH = "heimdal-rfc3454.txt"
 _UNPACK_TIMEOUT = 300.0
+_MINUTE, _DAY = 60.0, 86400.0
 
 
 def apt_state(store: Store, settings: Settings) -> AptState:
@@ -43,13 +47,29 @@ class AptSource:
         return tuple(self._release(offer_key, index, gone) for offer_key in _keys(index))
 
     def find(self, version: Version, *, packaged: bool) -> Release | None:
-        """The newest packaging of a version, without asking the network when the indexes at hand name it."""
-        self.state.ensure(fresh_for=float("inf"))
+        """The newest packaging of a version; of sources, one that its archive still has whole, if there is any.
+
+        The indexes may be a day old, for updates that close holes are in the next ones; an hour when a packaging is
+        gone from the pool; a minute when they do not name the version.
+        """
+        self._keep_fresh(_DAY)
         release = self._known(version, packaged=packaged)
-        if release is None and self.state.age() > 60:
-            self.state.ensure(fresh_for=60)
-            release = self._known(version, packaged=packaged)
-        return release
+        if release is None:
+            self.state.ensure(fresh_for=_MINUTE)
+        elif release.note:
+            self._keep_fresh(FRESH_FOR)
+        else:
+            return release
+        return self._known(version, packaged=packaged)
+
+    def _keep_fresh(self, seconds: float) -> None:
+        """Update indexes that are older; when no mirror answers, they go on to be used."""
+        try:
+            self.state.ensure(fresh_for=seconds)
+        except HostError as error:
+            if not isfinite(self.state.age()):
+                raise
+            say(f"going on with the package lists of {self.state.age() / _DAY:.1f} days ago: {error.message}")
 
     def describe(self, release: Release) -> SourceSpec:
         """The package's own files; or its orig tarball and one patch of a neighbour when the packaging is gone."""
@@ -77,6 +97,7 @@ class AptSource:
         patches = (
             self._with_donor(spec, entry, into) if spec.donor else self._with_packaging(spec, entry, into)
         )
+        require_version(into, spec.release)
         return SourceTree(
             path=into,
             digest=spec.digest,
@@ -88,9 +109,17 @@ class AptSource:
     def _known(self, version: Version, *, packaged: bool) -> Release | None:
         index = samba_index(self.state)
         keys = [key for key in _keys(index) if Version.parse(upstream_version(key[1])) == version]
-        found = [self._release(key, index, frozenset()) for key in keys]
+        files = [
+            file
+            for offer in index.sources
+            if not packaged and (offer.suite, offer.package_version) in keys
+            for file in offer.files
+        ]
+        gone = gone_files(self.state, files)
+        found = [self._release(key, index, gone) for key in keys]
         fitting = [release for release in found if (release.packages if packaged else release.source)]
-        return fitting[0] if fitting else None
+        # What is whole has no note; of equals the newest packaging is first.
+        return min(fitting, key=lambda release: bool(release.note) and not packaged, default=None)
 
     def _release(self, key: tuple[str, str], index: SambaIndex, gone: frozenset[str]) -> Release:
         suite, package_version = key
@@ -145,6 +174,7 @@ class AptSource:
             try:
                 run(command, timeout=_UNPACK_TIMEOUT)
             except CommandError as error:
+                require_room(error, f"{dsc} was unpacked")
                 raise BuildError(
                     f"dpkg-source could not unpack {dsc}: {error.message}", "Try another version."
                 ) from None

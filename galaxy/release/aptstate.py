@@ -7,6 +7,7 @@ own chain: keyring, InRelease, index, file.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from galaxy.host.errors import CommandError, HostError
@@ -20,6 +21,8 @@ from galaxy.release.mirrors import APT_ETC, Mirrors, host_mirrors
 HELPER = "/usr/lib/apt/apt-helper"
 FRESH_FOR = 3600.0
 _UPDATE_TIMEOUT = 300.0
+# Addresses of mirrors and proxies may have passwords in them.
+_MODE = 0o600
 # Bytes: the lists of all suites, and room to replace them.
 _INDEXES = 400_000_000
 # Added to what the host sets: a mirror that has stopped answering must be noticed within a minute, not within ten.
@@ -65,7 +68,7 @@ class AptState:
     def sources_file(self, name: str, suites: tuple[str, ...], kinds: tuple[str, ...] = ("deb",)) -> Path:
         """A sources.list for some of the suites, for commands that must not see the others."""
         path = self.folder / "etc" / f"{name}.list"
-        write_atomic(path, self.mirrors.lines(kinds, suites))
+        write_atomic(path, self.mirrors.lines(kinds, suites), _MODE)
         return path
 
     def age(self) -> float:
@@ -77,13 +80,18 @@ class AptState:
 
     def ensure(self, fresh_for: float = FRESH_FOR) -> None:
         """Update the indexes when they are older than `fresh_for` seconds. HostError when no mirror answers."""
-        if self.age() <= fresh_for and self._is_here():
+        if self._is_fresh(fresh_for) and self._is_here():
             return
         with locked(self.store, "apt", wait=_UPDATE_TIMEOUT):
-            if self.age() > fresh_for:
+            if not self._is_fresh(fresh_for):
                 self._update()
             elif not self._is_here():
                 self.write_config()
+
+    def _is_fresh(self, seconds: float) -> bool:
+        """Whether there is an index of these suites and mirrors, and it is no older."""
+        age = self.age()
+        return isfinite(age) and age <= seconds
 
     def _is_here(self) -> bool:
         """Whether the configuration is of this folder: the store may have been moved since it was written."""
@@ -125,7 +133,7 @@ class AptState:
                     f"apt could not read the indexes of the mirrors: {_first_error(error.output)}",
                     "Check the network, the proxy and /etc/apt; then try again.",
                 ) from None
-        write_atomic(self.folder / "updated", self._identity())
+        write_atomic(self.folder / "updated", self._identity(), _MODE)
 
     def write_config(self) -> None:
         """Write the private configuration anew from the host's."""
@@ -153,8 +161,8 @@ class AptState:
         }
         own = "".join(f'{key} "{value}";\n' for key, value in places.items())
         fetching = self._host_options() + _OWN_OPTIONS
-        write_atomic(self.folder / "fetch.conf", fetching)
-        write_atomic(self.config, fetching + own)
+        write_atomic(self.folder / "fetch.conf", fetching, _MODE)
+        write_atomic(self.config, fetching + own, _MODE)
 
     def _host_options(self) -> str:
         """How the host's apt fetches (proxies, certificates, credentials' place), without its hooks and extras."""

@@ -1,19 +1,17 @@
 """A source tree that somebody has on disk, for versions under development."""
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from galaxy.host.errors import InputError
-from galaxy.host.files import sha256_file, sha256_text
+from galaxy.host.errors import GalaxyError, HostError, InputError
+from galaxy.host.files import MORE_SPACE, sha256_file, sha256_text
 from galaxy.host.journal import Entry
 from galaxy.release.model import Origin, Release, SourceFile, SourceSpec, SourceTree
-from galaxy.release.version import Version
+from galaxy.release.stated import version_in
 
 # Left behind by an earlier build or by version control; no part of the source.
 _NOT_SOURCE = {".git", ".lock-wscript", "bin", "__pycache__", "config.log", "config.status"}
-_FIELD = re.compile(r"^SAMBA_VERSION_(MAJOR|MINOR|RELEASE|PRE_RELEASE|RC_RELEASE)=(\d+)", re.MULTILINE)
 # Files on disk have no time that means something: the first second of 2000, for every tree.
 _EPOCH = 946684800
 
@@ -49,12 +47,15 @@ class DirectorySource:
         into.parent.mkdir(parents=True, exist_ok=True)
         entry.on_failure("tree", into)
         top = str(self.path)
-        shutil.copytree(
-            self.path,
-            into,
-            symlinks=True,
-            ignore=lambda folder, names: _left(names) if folder == top else {"__pycache__"},
-        )
+        try:
+            shutil.copytree(
+                self.path,
+                into,
+                symlinks=True,
+                ignore=lambda folder, names: _left(names) if folder == top else {"__pycache__"},
+            )
+        except shutil.Error as error:
+            raise _uncopied(error) from None
         copied = sha256_text("\n".join(_inventory(into)))
         if copied != spec.files[0].sha256:
             raise InputError(
@@ -63,16 +64,12 @@ class DirectorySource:
         return SourceTree(path=into, digest=spec.digest, files=spec.files, patches=(), epoch=_EPOCH)
 
 
-def version_in(text: str) -> Version:
-    """The version that a Samba tree's VERSION file states."""
-    fields = {name: int(value) for name, value in _FIELD.findall(text)}
-    if not {"MAJOR", "MINOR", "RELEASE"} <= fields.keys():
-        raise InputError("the source's VERSION file states no version", "Use a complete source tree.")
-    stages = [
-        (stage, fields[key]) for stage, key in (("rc", "RC_RELEASE"), ("pre", "PRE_RELEASE")) if key in fields
-    ]
-    plain = Version(major=fields["MAJOR"], minor=fields["MINOR"], patch=fields["RELEASE"])
-    return Version.parse(f"{plain}{stages[0][0]}{stages[0][1]}") if stages else plain
+def _uncopied(error: shutil.Error) -> GalaxyError:
+    """The first of what copytree could not copy, as (from, to, why)."""
+    source, _, why = error.args[0][0]
+    if "No space left" in str(why):
+        return HostError(f"no space was left while {source} was copied", MORE_SPACE)
+    return InputError(f"{source} cannot be copied: {why}", "Use a source tree of plain files and folders.")
 
 
 def _left(names: list[str]) -> set[str]:

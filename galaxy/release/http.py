@@ -2,7 +2,7 @@
 
 import os
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass
 
 import urllib3
@@ -13,7 +13,10 @@ def pool_for(url: str) -> urllib3.PoolManager:
     parts = urlsplit(url)
     proxy = os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme.upper()}_PROXY")
     if proxy and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy)
+        # urllib3 takes no user and password out of the address.
+        user = urlsplit(proxy).netloc.rpartition("@")[0]
+        headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers)
     return urllib3.PoolManager()
 
 

@@ -17,5 +17,5 @@ def recall(path: Path, state: str = "") -> dict[str, Any]:
 
 
 def remember(path: Path, known: dict[str, Any], state: str = "") -> None:
-    """Remember something for as long as things are in `state`."""
-    write_atomic(path, json.dumps({"state": state, "known": known}, indent=1))
+    """Remember something for as long as things are in `state`; the addresses of files may have passwords in them."""
+    write_atomic(path, json.dumps({"state": state, "known": known}, indent=1), 0o600)

@@ -11,6 +11,7 @@ import urllib3
 from galaxy.host.errors import BuildError, CommandError, HostError
 from galaxy.host.files import require_space, sha256_file
 from galaxy.host.journal import Entry
+from galaxy.host.lock import locked
 from galaxy.host.store import Store
 from galaxy.release.aptstate import HELPER, AptState
 from galaxy.release.http import pool_for
@@ -69,12 +70,17 @@ def fetch_file(state: AptState, file: SourceFile, entry: Entry) -> Path:
     GoneError when the archive no longer has it, HostError when the mirror doesn't deliver.
     """
     target = cached_file(state.store, file)
-    if target.exists() and sha256_file(target) == file.sha256:
-        return target
+    with locked(state.store, f"source-{file.sha256[:16]}", wait=_FETCH_TIMEOUT):
+        if not target.exists() or sha256_file(target) != file.sha256:
+            _fetch(state, file, entry, target)
+    return target
+
+
+def _fetch(state: AptState, file: SourceFile, entry: Entry, target: Path) -> None:
     require_space(state.store.sources, file.size + (1 << 26), f"fetching {file.name}")
     partial = state.store.sources / f".{file.sha256}.partial"
-    partial.mkdir(parents=True, exist_ok=True)
     with entry.temporarily("tree", partial):
+        partial.mkdir(parents=True, exist_ok=True)
         try:
             download: list[str | Path] = [
                 HELPER,
@@ -92,7 +98,6 @@ def fetch_file(state: AptState, file: SourceFile, entry: Entry) -> Path:
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(partial / file.name, target)
-    return target
 
 
 def _explained(error: CommandError, file: SourceFile) -> BuildError | HostError:

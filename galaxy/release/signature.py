@@ -11,7 +11,8 @@ from collections.abc import Callable
 from io import BufferedIOBase
 from pathlib import Path
 
-from galaxy.host.errors import BuildError, InputError
+from galaxy.host.errors import BuildError, HostError, InputError
+from galaxy.host.files import FULL, MORE_SPACE
 from galaxy.host.process import find_tool, run
 
 _READERS: dict[str, Callable[[Path], BufferedIOBase]] = {
@@ -66,6 +67,8 @@ def _uncompress(archive: Path, plain: Path) -> None:
         with reader(archive) as packed, plain.open("wb") as sink:
             shutil.copyfileobj(packed, sink, 1 << 20)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise HostError(f"no space was left while {archive.name} was uncompressed", MORE_SPACE) from None
         raise BuildError(
             f"{archive.name} can't be unpacked: {error}", "Fetch it again; it may be truncated."
         ) from None

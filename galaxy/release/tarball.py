@@ -10,6 +10,7 @@ import urllib3
 from galaxy.host.errors import BuildError, HostError, InputError
 from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.journal import Entry
+from galaxy.host.lock import locked
 from galaxy.host.settings import TarballSettings
 from galaxy.host.store import Store
 from galaxy.release.download import download
@@ -17,11 +18,14 @@ from galaxy.release.http import plain_reason, pool_for
 from galaxy.release.memory import recall, remember
 from galaxy.release.model import Origin, Release, SourceFile, SourceSpec, SourceTree
 from galaxy.release.signature import verify_tarball
+from galaxy.release.stated import require_version
 from galaxy.release.unpack import newest_time, unpack_tar
 from galaxy.release.version import Version
 
 _NAME = re.compile(r"samba-(\d+\.\d+\.\d+(?:rc\d+|pre\d+)?)\.(tar(?:\.gz|\.xz|\.bz2)?)")
 _LISTING_TIMEOUT = 8.0
+# Until another command has fetched the same tarball, in seconds.
+_PATIENCE = 3600.0
 
 
 class TarballSource:
@@ -73,6 +77,7 @@ class TarballSource:
         into.parent.mkdir(parents=True, exist_ok=True)
         entry.on_failure("tree", into)
         unpack_tar(archive, into)
+        require_version(into, spec.release)
         return SourceTree(
             path=into, digest=spec.digest, files=spec.files, patches=(), epoch=newest_time(archive)
         )
@@ -84,13 +89,17 @@ class TarballSource:
                 f"{release.location} has neither digest nor signature, so nothing vouches for it",
                 "Give --sha256, or --signature with tarball.keyring set.",
             )
-        if signature is not None and self.sha256 is None and self.settings.keyring is None:
+        if signature is not None and self.settings.keyring is None:
             raise InputError(
                 "no key ring says whose signatures count",
-                "Set tarball.keyring in the settings, or give --sha256.",
+                "Set tarball.keyring in the settings, or give --sha256 alone.",
             )
-        known = self._known(release, signature)
-        return known or self._obtain(release, signature)
+        with locked(self.store, self._place(release).name.lstrip("."), wait=_PATIENCE):
+            return self._known(release, signature) or self._obtain(release, signature)
+
+    def _place(self, release: Release) -> Path:
+        """Where it arrives; an interrupted download goes on there."""
+        return self.store.sources / f".tarball-{sha256_text(release.location)[:16]}"
 
     def _signature(self, release: Release) -> str | None:
         """The given signature, or upstream's place for it: beside the tarball, named for the uncompressed tar."""
@@ -99,7 +108,7 @@ class TarballSource:
         return re.sub(r"\.tar(\.\w+)?$", ".tar.asc", release.location)
 
     def _obtain(self, release: Release, signature: str | None) -> Path:
-        folder = self.store.sources / f".tarball-{sha256_text(release.location)[:16]}"
+        folder = self._place(release)
         folder.mkdir(parents=True, exist_ok=True)
         archive = _brought(release.location, folder)
         digest = sha256_file(archive)
@@ -141,7 +150,9 @@ class TarballSource:
     def _key(self, release: Release, signature: str | None) -> str:
         """What was verified with what; a file on disk counts only as it is now."""
         ring = self.settings.keyring
-        vouched = self.sha256 or f"{signature} {sha256_file(ring) if ring and ring.is_file() else ''}"
+        vouched = (
+            f"{self.sha256} {_content(signature)} {sha256_file(ring) if ring and ring.is_file() else ''}"
+        )
         path = Path(release.location)
         state = f"{path.stat().st_mtime_ns} {path.stat().st_size}" if path.is_file() else ""
         return sha256_text(f"{release.location} {state} {vouched}")
@@ -179,6 +190,12 @@ def _brought(location: str, folder: Path) -> Path:
             f"cannot read {location}: {error.strerror}", "Name a file or an http(s) address."
         ) from None
     return target
+
+
+def _content(signature: str | None) -> str:
+    """What stands for a signature: the digest of a file, which may have been replaced; else its address."""
+    file = Path(signature) if signature else None
+    return sha256_file(file) if file and file.is_file() else str(signature)
 
 
 def _version_in(location: str) -> Version:

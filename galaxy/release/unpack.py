@@ -3,7 +3,8 @@
 import tarfile
 from pathlib import Path
 
-from galaxy.host.errors import BuildError, CommandError
+from galaxy.host.errors import BuildError, CommandError, HostError
+from galaxy.host.files import MORE_SPACE
 from galaxy.host.process import find_tool, run
 
 _TIMEOUT = 300.0
@@ -21,9 +22,16 @@ def unpack_tar(archive: Path, into: Path, strip: int = 1) -> None:
     try:
         run(["tar", "--extract", "--file", archive, "--directory", into, *options], timeout=_TIMEOUT)
     except CommandError as error:
+        require_room(error, f"{archive.name} was unpacked")
         raise BuildError(
             f"{archive.name} can't be unpacked: {error.message}", "Fetch it again; it may be truncated."
         ) from None
+
+
+def require_room(error: CommandError, what: str) -> None:
+    """HostError when a program failed because the disk is full; it is not the source's fault then."""
+    if "No space left on device" in error.output or "Disk quota exceeded" in error.output:
+        raise HostError(f"no space was left while {what}", MORE_SPACE) from None
 
 
 def newest_time(archive: Path) -> int:

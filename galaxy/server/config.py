@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from galaxy.host.errors import InputError
 from galaxy.host.files import write_atomic
@@ -65,6 +66,12 @@ class ServerConfig(BaseModel):
     created: datetime
     backend_store: Backend = Field(default="tdb", description="what the directory was made in")
     network: Annotated[Network, Field(discriminator="kind")] = HostNetwork()
+
+    @field_validator("address")
+    @classmethod
+    def _is_ipv4(cls, address: str) -> str:
+        """Whoever edits the file learns it here, and not from what uses the address."""
+        return str(IPv4Address(address))
 
     @property
     def dns_domain(self) -> str:
@@ -209,7 +216,13 @@ def load(store: Store, name: str) -> Server:
         if "/" not in name and (file.parent / RECORD).exists():
             raise InputError(f"{file} is missing", hint)
         raise InputError(f"there is no server {name}", "See which there are: galaxy ls")
-    return Server(store=store, config=parse_toml(file, ServerConfig, hint=hint))
+    config = parse_toml(file, ServerConfig, hint=hint)
+    if config.name != name:
+        raise InputError(
+            f"{file} is the server {config.name}'s, not {name}'s: a copy would act on the original",
+            f"Move a copy out of {store.servers}; a folder that was renamed gets its name back.",
+        )
+    return Server(store=store, config=config)
 
 
 def server_of(target: str) -> Server | None:

@@ -7,6 +7,7 @@ import resource
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from subprocess import TimeoutExpired  # noqa: TID251 - what Popen.wait raises
 
 from galaxy.host.errors import CommandError, HostError, ServerError
 from galaxy.host.files import write_atomic
@@ -75,7 +76,13 @@ def launch(server: Server, bundle: Path) -> int:
     argv = [*_base(server), "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, server.container]
     offset = console.stat().st_size if console.exists() else 0
     with background(argv, log=console) as process:
-        code = process.wait(timeout=_LAUNCH_SECONDS)
+        try:
+            code = process.wait(timeout=_LAUNCH_SECONDS)
+        except TimeoutExpired:
+            raise ServerError(
+                f"{server.name} could not be started: {argv[0]} did not come back within {_LAUNCH_SECONDS:g} s",
+                "Look what keeps the host busy, and whether it can run servers: galaxy doctor",
+            ) from None
     if code != 0:
         said = runtime_words(console.read_bytes()[offset:].decode(errors="replace"))
         raise ServerError(

@@ -1,5 +1,7 @@
 """Making a server: check everything, then provision, then put it in place; a failure leaves nothing behind."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -61,13 +63,26 @@ def create(store: Store, settings: Settings, request: CreateRequest, *, template
     server's provisioned state may be copied, SIDs and all: for tests, never for a domain that somebody uses.
     """
     name = names.server_name(request.name)
-    with locked(store, f"server-{name}", wait=_CREATE_WAIT):
+    with locked(store, f"server-{name}", wait=_CREATE_WAIT), alone(store, request):
         require_new(store, name)
         server = Server(store=store, config=plan(store, request))
         image_of(server)
         with journal(store, "create", name) as entry:
             make(entry, server, request.password, settings, template_ok=template_ok)
     return server
+
+
+@contextmanager
+def alone(store: Store, request: CreateRequest) -> Iterator[None]:
+    """Make one server at a time, from the choice of its address on: it counts as taken when the server is there.
+
+    Whoever gives a network namespace of its own chooses the addresses in it.
+    """
+    if isinstance(request.network, NamespaceNetwork):
+        yield
+    else:
+        with locked(store, "new-servers", wait=_CREATE_WAIT):
+            yield
 
 
 def plan(store: Store, request: CreateRequest) -> ServerConfig:

@@ -22,7 +22,7 @@ from galaxy.release.version import Version
 from galaxy.server import names
 from galaxy.server.config import NamespaceNetwork, Server, ServerConfig
 from galaxy.server.container import delete, run_once, sandbox, write_bundle
-from galaxy.server.create import CreateRequest, begin, plan, require_new
+from galaxy.server.create import CreateRequest, alone, begin, plan, require_new
 from galaxy.server.inside import smb_conf
 from galaxy.server.network import bring_up, joined, take_down
 from galaxy.server.provision import INIT, why_failed
@@ -83,13 +83,14 @@ def join(store: Store, settings: Settings, request: JoinRequest) -> Server:
     nothing is left then, in the domain neither.
     """
     name = names.server_name(request.server.name)
-    with locked(store, f"server-{name}", wait=_WAIT):
+    with locked(store, f"server-{name}", wait=_WAIT), alone(store, request.server):
         require_new(store, name)
         domain = survey(names.ipv4(request.dc), _namespace(request))
         config = plan(store, replace(request.server, domain=_checked(domain, request).netbios))
         server = Server(store=store, config=config)
         with journal(store, "join", name) as entry:
             join_held(entry, server, request, domain, settings)
+        forget_join(server)
     return server
 
 
@@ -203,7 +204,11 @@ def _finish(server: Server, request: JoinRequest) -> None:
     if request.user.lower() == ADMINISTRATOR.lower():
         write_atomic(server.secrets / "admin-password", f"{request.server.password}\n", 0o600)
     server.write()
-    (server.secrets / "joining.json").unlink()
+
+
+def forget_join(server: Server) -> None:
+    """Remove the note by which a broken-off join leaves the domain, after the journal that would do so."""
+    (server.secrets / "joining.json").unlink(missing_ok=True)
 
 
 def _run(server: Server, verb: str, asked: _Asked, timeout: float) -> Completed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import InputError, PolicyError, ServerError
-from galaxy.host.journal import journal, undoes
+from galaxy.host.journal import interrupted, journal, undoes
 from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
@@ -48,7 +48,7 @@ class Status:
 
 @contextmanager
 def held(server: Server) -> Iterator[None]:
-    """Hold a server's lock for the block; PolicyError when a switch of versions was interrupted and not undone yet.
+    """Hold a server's lock for the block; PolicyError when something on it was interrupted and not undone yet.
 
     Its command held the lock until it was killed, so whoever waited for it comes before `recover`. PolicyError too
     when the one that was waited for has given the server another version or state than the caller knows of.
@@ -56,6 +56,11 @@ def held(server: Server) -> Iterator[None]:
     with locked(server.store, server.lock):
         if server.pending.exists():
             raise PolicyError(f"{server.name} {_LEFT}", "Run: galaxy recover")
+        if verb := interrupted(server.store, server.name):
+            # Whoever settles that would undo it under what begins now.
+            raise PolicyError(
+                f"an interrupted {verb} of {server.name} has not been undone yet", "Run: galaxy recover"
+            )
         if server.home is None and load(server.store, server.name).config != server.config:
             raise PolicyError(
                 f"{server.name} was changed by another command meanwhile", "Look at it, and try again."

@@ -1,8 +1,10 @@
 """A server's logs: where they are, following them, and the lines that tell why it is not well."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from galaxy.server.config import Server
@@ -31,7 +33,7 @@ def log_files(server: Server) -> tuple[Path, ...]:
 
 def marks(server: Server) -> Marks:
     """How far each log is written now, so that later only what came after is looked at."""
-    return {path: path.stat().st_size for path in log_files(server)}
+    return {path: size for path in log_files(server) for _, size in _known(path)}
 
 
 def telling_lines(server: Server, since: Marks, most: int = 4) -> list[str]:
@@ -53,20 +55,28 @@ def follow(
     files: Callable[[], tuple[Path, ...]], alive: Callable[[], bool], every: float = 0.2
 ) -> Iterator[tuple[str, str]]:
     """Yield (file name, line) as they are written, from new files too, until the server has ended."""
-    places = {path: path.stat().st_size for path in files()}
+    # By inode: a log that is rotated gets another name, and goes on where we were.
+    places = {number: size for path in files() for number, size in _known(path)}
     going = True
     while going:
         going = alive()
         for path in files():
-            with path.open("rb") as source:
-                # A log that has been rotated is shorter than where we were: it is read from its start.
-                place = places.get(path, 0)
-                source.seek(place if place <= path.stat().st_size else 0)
+            with suppress(FileNotFoundError), path.open("rb") as source:
+                status = os.fstat(source.fileno())
+                place = places.get(status.st_ino, 0)
+                source.seek(place if place <= status.st_size else 0)
                 for raw in source:
                     yield path.name, raw.decode(errors="replace").rstrip("\n")
-                places[path] = source.tell()
+                places[status.st_ino] = source.tell()
         if going:
             time.sleep(every)
+
+
+def _known(path: Path) -> Iterator[tuple[int, int]]:
+    """The inode and the length of a log; nothing of one that was rotated away just now."""
+    with suppress(FileNotFoundError):
+        status = path.stat()
+        yield status.st_ino, status.st_size
 
 
 def _tells(line: str) -> bool:
@@ -74,6 +84,9 @@ def _tells(line: str) -> bool:
 
 
 def _after(path: Path, start: int, most: int = _TAIL) -> str:
-    with path.open("rb") as source:
-        source.seek(max(start, path.stat().st_size - most))
-        return source.read().decode(errors="replace")
+    try:
+        with path.open("rb") as source:
+            source.seek(max(start, os.fstat(source.fileno()).st_size - most))
+            return source.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""  # rotated away just now

@@ -34,7 +34,7 @@ from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
 from galaxy.server.sound import require_sound
-from galaxy.server.swap import exchange
+from galaxy.server.swap import exchange, require_movable
 
 _INCOMING = ".restoring"
 _OUTGOING = ".replaced"
@@ -105,6 +105,7 @@ def restore(
 
 def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -> None:
     """Put a copy of the snapshot beside the state. Its image has to be there; the network stays what it is now."""
+    require_movable(server)
     config = config_of(snapshot).model_copy(update={"name": server.name, "network": server.config.network})
     coming = Server(store=server.store, config=config, home=incoming)
     image_of(coming)

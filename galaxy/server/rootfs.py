@@ -15,7 +15,7 @@ def image_of(server: Server) -> Image:
     if not folder.is_dir():
         raise PolicyError(
             f"image {server.config.image_id[:SHORT]} of {server.name} is not in the store",
-            "Import it again (galaxy image import), or build the same plan again: the id will be the same.",
+            "Import it again (galaxy image import). Built anew there from the same inputs it has the same id.",
         )
     return load_image(folder)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from galaxy.host.errors import ServerError
-from galaxy.host.files import require_space, sync_folder
+from galaxy.host.files import require_space, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
 from galaxy.server import lifecycle, running
@@ -22,6 +22,7 @@ from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_fi
 from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
+from galaxy.server.swap import require_movable
 from galaxy.server.writers import first_in_line, writers_held
 
 _PASSES = 4
@@ -90,6 +91,7 @@ def _tell_damage(server: Server) -> None:
 
 def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
     """Copy ahead of a stop, while the server runs: `complete` makes a snapshot of it. The caller holds the lock."""
+    require_movable(server)
     need_space(server.folder, server.snapshots, f"a snapshot of {server.name}")
     began = time.monotonic()
     server.snapshots.mkdir(mode=0o700, exist_ok=True)
@@ -167,7 +169,7 @@ def _copy_ahead(server: Server, target: Path) -> Copied:
 
 def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pinned: bool) -> Snapshot:
     copied.sync()
-    shutil.copy2(server.folder / CONFIG, ahead.path / CONFIG)
+    write_atomic(ahead.path / CONFIG, (server.folder / CONFIG).read_bytes(), 0o600)
     made = Snapshot(
         id=ahead.id,
         name=server.name,

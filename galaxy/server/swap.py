@@ -3,9 +3,23 @@
 import shutil
 from pathlib import Path
 
+from galaxy.host.errors import HostError
 from galaxy.host.files import sync_folder, write_atomic
 from galaxy.server.config import CONFIG, Server
 from galaxy.server.copying import PARTS
+
+
+def require_movable(server: Server) -> None:
+    """HostError when a part of the state is a link or a mount: renaming exchanges what lies in the server's folder."""
+    device = server.folder.stat().st_dev
+    for part in PARTS:
+        path = server.folder / part
+        if path.is_symlink() or (path.exists() and path.stat().st_dev != device):
+            what = "a link" if path.is_symlink() else "a mount"
+            raise HostError(
+                f"{path} is {what}: a state that lies elsewhere can neither be kept nor put back as one",
+                "Move the whole store instead: GALAXY_ROOT may be on another disk.",
+            )
 
 
 def exchange(live: Path, incoming: Path, outgoing: Path) -> None:

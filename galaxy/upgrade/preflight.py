@@ -1,11 +1,8 @@
 """What forbids an upgrade is found here, before anything is touched."""
 
-import json
-
 from galaxy.gate.policy import load_policy
-from galaxy.host.errors import InputError, PolicyError, ServerError
+from galaxy.host.errors import InputError, ServerError
 from galaxy.host.files import require_space
-from galaxy.host.journal import process_lives
 from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import verify_digest
 from galaxy.release.version import Version
@@ -16,6 +13,7 @@ from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
+from galaxy.server.swap import require_movable
 from galaxy.upgrade.levels import require_level
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_upgrade
 
@@ -32,10 +30,10 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     InputError for a wrong version, PolicyError for an image that may not run here, HostError for too little
     space, ServerError for a server that is broken before anything was done. Writes nothing.
     """
-    _require_quiet(server)
     old, new = image_of(server), Catalogue(store=server.store).resolve(request.ref)
     _require_forward(server, old, new)
     _require_good(server, new, allow_uncertified=request.allow_uncertified)
+    require_movable(server)
     running = _require_sound(server)
     if running:
         require_level(server, new.version)
@@ -105,20 +103,4 @@ def _require_folders(server: Server) -> None:
             raise ServerError(
                 f"{server.name} is broken before the upgrade: {folder} is missing",
                 "Put it back, from a snapshot or a backup.",
-            )
-
-
-def _require_quiet(server: Server) -> None:
-    """PolicyError while something that was interrupted on this server could not be undone."""
-    for file in server.store.journal.glob("*.json"):
-        try:
-            body = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # it ended just now, or recover has said that it cannot be read
-        if process_lives(str(body.get("owner", ""))):
-            continue  # the server's lock is its own
-        if body.get("subject") == server.name and body.get("verb") in {"upgrade", "rollback", "restore"}:
-            raise PolicyError(
-                f"an interrupted {body['verb']} of {server.name} has not been undone yet",
-                "Run: galaxy recover",
             )

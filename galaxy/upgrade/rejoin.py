@@ -32,7 +32,7 @@ from galaxy.server.create import CreateRequest, begin
 from galaxy.server.history import REJOIN, UpgradeRecord
 from galaxy.server.history import record as remember
 from galaxy.server.hold import hold
-from galaxy.server.join import JoinRequest, is_known, join_held, leave, require_joinable
+from galaxy.server.join import JoinRequest, forget_join, is_known, join_held, leave, require_joinable
 from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
@@ -234,6 +234,7 @@ def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) 
         leave(server.as_image(request.image_id), wanted, domain)
     _note(server, progress.model_copy(update={"leaving": True, "left": True}))
     join_held(entry, new, wanted, domain, progress.settings)
+    forget_join(new)
     _carry_over(server, new)
     sync_file_system(new.folder)
     new.folder.rename(joined)

@@ -4,11 +4,13 @@ from contextlib import AbstractContextManager, nullcontext
 
 from pydantic import BaseModel, ConfigDict
 
+from galaxy.host.errors import GalaxyError
 from galaxy.host.journal import journal
+from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import lifecycle
-from galaxy.server.config import load
+from galaxy.server.config import Server, load
 from galaxy.server.snapshot import prune
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.plan import UpgradePlan, UpgradeRequest
@@ -52,7 +54,7 @@ def upgrade(
                 switched = switch(entry, server, plan, settings)
         moved = load(store, request.name)
         after = look_after(moved) if plan.running else None
-        prune(moved, settings.snapshots.keep, settings.snapshots.days)
+        _prune(moved, settings)
     return UpgradeReport(
         server=plan.server,
         source=plan.source.ref,
@@ -61,6 +63,14 @@ def upgrade(
         switch=switched,
         after=after,
     )
+
+
+def _prune(server: Server, settings: Settings) -> None:
+    """Old snapshots go; the server has been moved, whether they can or not."""
+    try:
+        prune(server, settings.snapshots.keep, settings.snapshots.days)
+    except (GalaxyError, OSError) as error:
+        say(f"old snapshots of {server.name} were not removed: {error}")
 
 
 def planned(store: Store, request: UpgradeRequest) -> UpgradePlan:

@@ -20,6 +20,7 @@ from galaxy.host.netns import addresses_of
 from galaxy.host.process import run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
+from galaxy.image.mount import mount_point
 from galaxy.server.config import PrivateNetwork
 from galaxy.server.ports import host_addresses
 
@@ -266,7 +267,7 @@ class TestImages:
     @pytest.fixture
     def broken(self, own: Store, image: Image) -> Iterator[Path]:
         folder = own.images / image.path.name
-        run(["umount", own.mounts / image.id[:12]], check=False)
+        run(["umount", mount_point(own, image.id)], check=False)
         kept = folder.with_name(f".{folder.name}.kept")
         shutil.copytree(folder, kept)
         yield folder

@@ -190,9 +190,39 @@ def test_an_output_that_cannot_be_written_is_told(lines, raised) -> None:
         why = "error: the output cannot be written: No space left on device\n  Send it to another place.\n"
         assert (done.returncode, done.stderr) == (3, why)
     gone = run(["bash", "-c", 'set -o pipefail; "$0" -c "$1" | true', sys.executable, script], check=False)
-    assert gone.stderr in {"", "error: wrong\n  Do it right.\n"}
+    assert (gone.returncode, gone.stderr) == ((2, "error: wrong\n  Do it right.\n") if raised else (0, ""))
     deaf = run(["bash", "-c", '"$0" -c "$1" >/dev/full 2>&1', sys.executable, script], check=False)
     assert deaf.returncode == done.returncode
+
+
+def test_work_goes_on_when_its_reader_has_gone(tmp_path) -> None:
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from galaxy.cli import app\n"
+        "from galaxy.cli.process import run_command_line\n"
+        "from galaxy.host.errors import GateError\n"
+        "def command():\n"
+        "    time.sleep(0.3)\n"
+        "    for _ in range(3): print('x' * 10_000, flush=True)\n"
+        f"    Path({str(tmp_path / 'done')!r}).touch()\n"
+        "    raise GateError('the checks fail', 'See the report.')\n"
+        "app._load = lambda _command: command\n"
+        "sys.exit(run_command_line(['ls']))"
+    )
+    left = run(["bash", "-c", 'set -o pipefail; "$0" -c "$1" | true', sys.executable, script], check=False)
+    assert (left.returncode, left.stderr) == (1, "error: the checks fail\n  See the report.\n")
+    assert (tmp_path / "done").exists()
+
+
+def test_a_strict_umask_stays_outside(monkeypatch, galaxy_command, tmp_path) -> None:
+    monkeypatch.setattr(app, "_load", lambda _command: (tmp_path / "made").mkdir)
+    before = os.umask(0o077)
+    try:
+        assert galaxy_command("ls")[0] == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o755
 
 
 def test_an_interruption_is_no_error_that_a_library_could_handle(monkeypatch, galaxy_command) -> None:

@@ -10,7 +10,15 @@ import pytest
 from pydantic import BaseModel
 
 from galaxy.host.errors import HostError, InputError
-from galaxy.host.files import require_space, sha256_file, sha256_text, size, sweep, write_atomic
+from galaxy.host.files import (
+    read_password,
+    require_space,
+    sha256_file,
+    sha256_text,
+    size,
+    sweep,
+    write_atomic,
+)
 from galaxy.host.lock import at_work, locked
 from galaxy.host.process import background, run
 from galaxy.host.settings import load_settings, parse_toml
@@ -152,6 +160,12 @@ def test_sizes_are_told_in_a_unit_that_fits(count, words) -> None:
     assert size(count) == words
 
 
+def test_a_password_from_windows_has_no_byte_order_mark(tmp_path) -> None:
+    file = tmp_path / "word"
+    file.write_bytes(b"\xef\xbb\xbfPassw0rd\r\n")
+    assert read_password(file) == "Passw0rd"
+
+
 def test_settings_come_from_the_named_file(tmp_path, monkeypatch) -> None:
     file = tmp_path / "galaxy.toml"
     file.write_text("jobs = 7\n[tarball]\nurl = 'http://localhost/'\n")
@@ -181,6 +195,12 @@ def test_the_store_keeps_secrets_to_its_owner(tmp_path) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in store.root.iterdir()}
     assert modes["servers"] == modes["keys"] == modes["templates"] == 0o700
     assert modes["images"] == 0o755
+
+
+def test_the_store_behind_a_link_is_where_the_kernel_lists_it(tmp_path, monkeypatch) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "place")
+    monkeypatch.setenv("GALAXY_ROOT", str(tmp_path / "link"))
+    assert default_store().root == tmp_path.resolve() / "place"
 
 
 def test_the_store_is_where_the_environment_says(monkeypatch) -> None:

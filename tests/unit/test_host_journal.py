@@ -11,7 +11,7 @@ import pytest
 
 from galaxy.host import journal as journal_module
 from galaxy.host.errors import GalaxyError
-from galaxy.host.journal import journal, mount_points, process_identity, recover, undoes
+from galaxy.host.journal import interrupted, journal, mount_points, process_identity, recover, undoes
 from galaxy.host.process import background, run
 from galaxy.host.store import Store, default_store
 
@@ -280,3 +280,27 @@ def test_registering(monkeypatch) -> None:
         """Nothing."""
 
     assert {"thing": undo} == journal_module._HANDLERS
+
+
+def test_who_begins_learns_of_what_was_interrupted(store, undone) -> None:
+    with journal(store, "start", "dc1"):
+        assert interrupted(store, "dc1") == "", "its command lives"
+    left_behind(store, "one")
+    assert (interrupted(store, "dc1"), interrupted(store, "dc2")) == ("create", "")
+    recover(store)
+    assert interrupted(store, "dc1") == ""
+    assert undone == ["one"]
+
+
+def test_what_is_being_settled_interrupts_nobody(store, monkeypatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setitem(journal_module._HANDLERS, "note", lambda _: seen.append(interrupted(store, "dc1")))
+    left_behind(store, "one")
+    recover(store)
+    assert seen == [""]
+
+
+def test_mount_points_are_named_as_files_are(monkeypatch) -> None:
+    line = b"36 35 98:0 / /srv/gr\xc3\xb6\xc3\x9fe/a\\040b\\134c rw - ext4 /dev/x rw\n"
+    monkeypatch.setattr(Path, "read_bytes", lambda _: line)
+    assert mount_points() == ["/srv/gr\u00f6\u00dfe/a b\\c"]

@@ -4,11 +4,12 @@ The indexes are given as the small file that is kept of them, so that no apt run
 """
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
-from galaxy.host.errors import BuildError, InputError
+from galaxy.host.errors import BuildError, HostError, InputError
 from galaxy.host.settings import AptSettings, Settings
 from galaxy.host.store import Store
 from galaxy.release.apt import HEIMDAL_PATCH, AptSource
@@ -16,6 +17,7 @@ from galaxy.release.aptstate import AptState
 from galaxy.release.find import Wanted, find_release, source_of
 from galaxy.release.version import Version, upstream_version
 
+DAY = 86400.0
 SOURCES = (
     ("bookworm", "2:4.17.12+dfsg-0+deb12u2"),
     ("bookworm-security", "2:4.17.12+dfsg-0+deb12u4"),
@@ -88,6 +90,41 @@ def found(source, version, *, packaged=False):
 def test_of_two_packagings_the_newest_is_taken_wherever_it_is(source):
     release = found(source, "4.17.12")
     assert (release.suite, release.package_version) == ("bookworm-security", "2:4.17.12+dfsg-0+deb12u4")
+
+
+def test_a_packaging_that_is_whole_is_taken_before_a_newer_one_that_is_not(offers, source):
+    index = json.loads((offers.state.folder / "pool.json").read_text())["known"]
+    newest = next(file for file in files("2:4.17.12+dfsg-0+deb12u4") if file["name"].endswith(".dsc"))
+    offers.write("pool.json", {**index, newest["sha256"]: True})
+    assert found(source, "4.17.12").package_version != "2:4.17.12+dfsg-0+deb12u4"
+
+
+@pytest.mark.parametrize(
+    ("version", "days", "asked"),
+    [("4.17.12", 0.5, [DAY]), ("4.22.6", 0.5, [DAY, 3600.0]), ("4.17.1", 0.5, [DAY, 60.0])],
+)
+def test_how_old_the_indexes_may_be(offers, source, monkeypatch, version, days, asked):
+    updates = []
+    monkeypatch.setattr(AptState, "ensure", lambda _self, fresh_for: updates.append(fresh_for))
+    offers.gone(("4.22.6", ".dsc"))
+    stamp = offers.state.folder / "updated"
+    os.utime(stamp, (0, stamp.stat().st_mtime - days * DAY))
+    source.find(Version.parse(version), packaged=False)
+    assert updates == asked
+
+
+def test_indexes_of_yesterday_go_on_when_no_mirror_answers(offers, source, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise HostError("no mirror answers", "Wait.")
+
+    monkeypatch.setattr(AptState, "_update", refuse)
+    stamp = offers.state.folder / "updated"
+    os.utime(stamp, (0, stamp.stat().st_mtime - 3 * DAY))
+    assert found(source, "4.17.12").suite == "bookworm-security"
+    assert "3.0 days ago: no mirror answers" in capsys.readouterr().err
+    stamp.write_text("other mirrors")
+    with pytest.raises(HostError):
+        source.find(Version.parse("4.17.12"), packaged=False)
 
 
 def test_all_offers_are_listed_newest_first_with_what_can_be_had(source):

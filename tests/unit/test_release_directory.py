@@ -7,7 +7,8 @@ import pytest
 from galaxy.host.errors import InputError
 from galaxy.host.journal import journal
 from galaxy.host.store import Store
-from galaxy.release.directory import DirectorySource, version_in
+from galaxy.release.directory import DirectorySource
+from galaxy.release.stated import version_in
 
 VERSION = (
     "SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=23\nSAMBA_VERSION_RELEASE=0\nSAMBA_VERSION_RC_RELEASE=\n"

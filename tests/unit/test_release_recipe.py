@@ -109,6 +109,30 @@ def test_what_a_domain_controller_needs_stays(name):
     assert not left_out(name)
 
 
+def test_a_row_may_be_like_another():
+    rows = {row.covers: row for row in recipes()}
+    assert rows["4.23 to 4.24.6"].dependencies == rows["4.20 to 4.22.10"].dependencies
+    assert not rows["4.23 to 4.24.6"].exercised
+    assert {"4.22 from 4.22.11 on", "4.24.7 and later", "4.14 to 4.16"} <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ('like = "4.9.0"', "no row of its own"),
+        ('like = "4.0.0"\nsuite = "sid"', "says"),
+        ("", "has no suite"),
+    ],
+)
+def test_a_row_that_is_like_nothing_is_refused(tmp_path, more, why):
+    file = tmp_path / "recipes.toml"
+    common = '[common]\ndependencies=[]\noptions=[]\ncflags=""\nldflags=""\nleft_out=[]\n'
+    first = '[[recipe]]\nsince="4.0.0"\nbefore="4.5.0"\nsuite="jessie"\nexercised=false\n'
+    file.write_text(f'{common}{first}[[recipe]]\nsince="4.5.0"\nexercised=false\n{more}\n')
+    with pytest.raises(InputError, match=why):
+        recipes(file)
+
+
 def test_an_unknown_key_in_a_recipe_file_is_named(tmp_path):
     file = tmp_path / "recipes.toml"
     file.write_text(

@@ -7,6 +7,7 @@ import io
 import re
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ NEWEST = 1_700_000_000
 def tarball() -> bytes:
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as archive:
-        for name, text in {"VERSION": "SAMBA_VERSION_MAJOR=4\n", "source4/a.c": "x" * 300_000}.items():
+        stated = "SAMBA_VERSION_MAJOR=4\nSAMBA_VERSION_MINOR=22\nSAMBA_VERSION_RELEASE=11\n"
+        for name, text in {"VERSION": stated, "source4/a.c": "x" * 300_000}.items():
             member = tarfile.TarInfo(f"samba-{VERSION}/{name}")
             member.size = len(text)
             member.mtime = NEWEST
@@ -128,6 +130,26 @@ def test_a_tarball_with_its_digest_is_fetched_and_unpacked(store, site, tmp_path
         tree = one.fetch(spec, entry, tmp_path / "tree")
     assert (tree.path / "source4/a.c").stat().st_size == 300_000
     assert tree.epoch == NEWEST
+    assert left_over(store) == []
+
+
+def test_a_tarball_of_another_version_than_its_name_is_refused(store, site, tmp_path):
+    site.files["samba-4.22.10.tar.gz"] = TARBALL
+    one = TarballSource(
+        store, TarballSettings(url=site.url), location=site.url + "samba-4.22.10.tar.gz", sha256=DIGEST
+    )
+    spec = one.describe(one.releases()[0])
+    why = r"is named Samba 4\.22\.10 and holds Samba 4\.22\.11"
+    with pytest.raises(BuildError, match=why), journal(store, "build", "test") as entry:
+        one.fetch(spec, entry, tmp_path / "tree")
+    assert not (tmp_path / "tree").exists()
+
+
+def test_two_commands_fetch_a_tarball_once(store, site):
+    with ThreadPoolExecutor(max_workers=2) as both:
+        specs = list(both.map(lambda _: described(store, site, sha256=DIGEST)[1], range(2)))
+    assert {spec.files[0].sha256 for spec in specs} == {DIGEST}
+    assert site.ranges == [""]
     assert left_over(store) == []
 
 
@@ -280,6 +302,15 @@ def test_a_strangers_signature_is_refused(store, site, signer, tmp_path):
 def test_a_signature_without_a_key_ring_vouches_for_nothing(store, site, tmp_path):
     with pytest.raises(InputError, match="no key ring"):
         described(store, site, signature=str(tmp_path / "tar.asc"))
+
+
+def test_a_digest_makes_up_for_no_signature(store, site, signer, tmp_path):
+    with pytest.raises(InputError, match="no key ring"):
+        described(store, site, sha256=DIGEST, signature=str(tmp_path / "tar.asc"))
+    described(store, site, sha256=DIGEST)
+    signature = signer("stranger", gzip.decompress(TARBALL), tmp_path / "tar.asc")
+    with pytest.raises(BuildError, match="key ring does not have the key"):
+        described(store, site, sha256=DIGEST, signature=signature, keyring=signer.ring("release"))
 
 
 def test_a_file_that_is_no_signature_is_refused(store, site, signer, tmp_path):

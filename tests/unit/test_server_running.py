@@ -193,6 +193,21 @@ def test_following_sees_new_lines_new_files_and_rotation(server):
     assert seen == [("log.samba", "rotated"), ("log.new", "fresh")]
 
 
+def test_following_goes_on_in_a_log_that_was_given_another_name(server):
+    log = server.log / "log.samba"
+    log.write_text("before\n" * 50)
+
+    def rotate():
+        with log.open("a") as sink:
+            sink.write("last\n")
+        log.rename(log.with_suffix(".old"))
+        log.write_text("first\n")
+
+    steps = iter([rotate])
+    found = list(logs.follow(lambda: logs.log_files(server), lambda: next(steps, list)() is None, every=0))
+    assert sorted(found) == [("log.old", "last"), ("log.samba", "first")]
+
+
 def test_waiting_ends_when_the_server_has(server, monkeypatch):
     monkeypatch.setattr(ready, "PROBES", dict.fromkeys(("ldap", "smb"), _refuse))
     (server.log / "log.samba").write_text(

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from pyasn1.codec.der.decoder import decode
 
-from galaxy.host.errors import InputError
+from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import read_password
 from galaxy.host.store import Store
 from galaxy.server import names
+from galaxy.server.broken import load_to_remove
 from galaxy.server.config import (
     HostNetwork,
     NamespaceNetwork,
@@ -27,6 +28,7 @@ from galaxy.server.options import samba_options
 from galaxy.server.provision import random_password
 from galaxy.server.resolver import forwarders
 from galaxy.server.sandbox import Isolated, Joins, Sandbox, SharesHost, oci_config
+from galaxy.server.swap import require_movable
 from galaxy.server.template import template_id
 from galaxy.server.tls import DH_PARAMETERS
 
@@ -50,6 +52,33 @@ def test_a_configuration_survives_its_file(tmp_path, network, config_with):
     written.write()
     assert load(store, "dc1") == written
     assert servers(store) == (written,)
+
+
+def test_a_copied_folder_is_not_taken_for_the_original(server):
+    server.write()
+    copy = server.folder.with_name("dc1-old")
+    copy.mkdir()
+    (copy / "server.toml").write_text((server.folder / "server.toml").read_text())
+    with pytest.raises(InputError, match="is the server dc1's, not dc1-old's"):
+        load(server.store, "dc1-old")
+    assert [one.name for one in servers(server.store)] == ["dc1"]
+    assert load_to_remove(server.store, "dc1-old", force=True).folder == copy
+
+
+def test_an_address_that_is_none_is_named(server):
+    server.write()
+    file = server.folder / "server.toml"
+    file.write_text(file.read_text().replace('address = "', 'address = "300.'))
+    with pytest.raises(InputError, match=r"server\.toml: address: .*300"):
+        load(server.store, "dc1")
+
+
+@pytest.mark.parametrize("part", ["state", "etc"])
+def test_a_state_that_lies_elsewhere_is_not_exchanged(server, tmp_path, part):
+    require_movable(server)
+    (server.folder / part).symlink_to(tmp_path)
+    with pytest.raises(HostError, match=f"{part} is a link"):
+        require_movable(server)
 
 
 def test_unknown_keys_are_refused_by_name(server):

@@ -142,11 +142,16 @@ class Machine:
             "namespaces": sorted(p.name for p in netns.FOLDER.glob("galaxy-*") if self.digest in p.name),
             "links": sorted(line.split()[0].split("@")[0] for line in links),
             "containers": sorted(p.name for p in Path("/run/galaxy", self.digest).glob("*")),
-            "cgroups": sorted(p.name for p in Path("/sys/fs/cgroup").glob(f"*/galaxy-{self.digest}-*")),
+            "cgroups": sorted(p.name for p in self.groups()),
             "journal": sorted(p.name for p in store.journal.iterdir()),
             "servers": sorted(p.name for p in store.servers.iterdir()),
             "processes": sorted(_processes_of(store)),
         }
+
+    def groups(self) -> list[Path]:
+        """The control groups of this store's servers: at the top in version 2, one level down in version 1."""
+        top = Path("/sys/fs/cgroup")
+        return [path for depth in ("", "*/") for path in top.glob(f"{depth}galaxy-{self.digest}-*")]
 
     @property
     def digest(self) -> str:

@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from galaxy.server.config import PrivateNetwork
+from galaxy.server.config import PrivateNetwork, load
 
 PASSWORD = "Sesame-opened-4711"
 
@@ -182,3 +183,17 @@ def _until(condition, what, seconds=30.0):
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.005)
+
+
+def test_two_servers_that_are_made_at_once_have_two_addresses(machine):
+    with ThreadPoolExecutor(max_workers=2) as both:
+        answers = list(
+            both.map(lambda name: machine.create(name, "--network", "private"), ("twin1", "twin2"))
+        )
+    try:
+        assert [answer.code for answer in answers] == [0, 0], answers
+        addresses = {load(machine.store, name).config.address for name in ("twin1", "twin2")}
+        assert len(addresses) == 2, f"both have {addresses}"
+    finally:
+        for name in ("twin1", "twin2"):
+            machine.galaxy("rm", name)
