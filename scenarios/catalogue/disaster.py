@@ -49,7 +49,7 @@ def _full_disk(world: World) -> Figures:
         disk.free()
         _start_sound(world)
         stop(world.dc, world.settings)
-    return {"writes_before_full": refused}
+    return {"writes": refused}
 
 
 def _read_only(world: World) -> Figures:
@@ -68,7 +68,7 @@ def _read_only(world: World) -> Figures:
         disk.mount()
         _start_sound(world)
         stop(world.dc, world.settings)
-    return {"writes_before_read_only": written}
+    return {"writes": written}
 
 
 def _clock_jump(world: World) -> Figures:
