@@ -33,9 +33,10 @@ _PORTS = {"_ldap": 636}
 
 @dataclass(slots=True)
 class _Story:
-    """What a client lived through: its logons, the longest one in seconds, and those that failed, in words."""
+    """What a client lived through: its logons, those of them in a rush, the longest in seconds, and what failed."""
 
     logons: int = 0
+    rushed: int = 0
     longest: float = 0.0
     failures: list[str] = field(default_factory=list)
 
@@ -102,6 +103,8 @@ def following(
     figures["logons"] = sum(story.logons for story in stories)
     figures["longest_logon_s"] = max(story.longest for story in stories)
     assert all(story.logons for story in stories), "a client never logged on"
+    figures["logons_meanwhile"] = sum(story.rushed for story in stories)
+    assert figures["logons_meanwhile"], "no client logged on while the DC changed"
 
 
 def _live(
@@ -114,13 +117,14 @@ def _live(
     config = kerberos.file("follower.")
     config.write_text(_config(hosts[0]), encoding="utf-8")
     while not day.over.is_set():
-        began = time.monotonic()
+        began, rushed = time.monotonic(), day.hurry.is_set()
         try:
             _log_on(hosts, kerberos, config, name, password)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; any trouble is a failed logon
             story.failures.append(f"{type(error).__name__}: {error}"[:500])
         else:
             story.logons += 1
+            story.rushed += rushed or day.hurry.is_set()
         story.longest = max(story.longest, time.monotonic() - began)
         day.rest()
 
