@@ -65,7 +65,17 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
     """
     images = [word for ref in launch.images for word in ("--image", ref)]
     words = [
-        *("-p", "no:terminal", "-p", "scenarios.plugin", "--matrix", launch.matrix, *images),
+        *(
+            "-p",
+            "xdist.plugin",
+            "-p",
+            "no:terminal",
+            "-p",
+            "scenarios.plugin",
+            "--matrix",
+            launch.matrix,
+            *images,
+        ),
         *("-n", str(launch.workers or "auto"), "--dist", "loadgroup", "--no-loadscope-reorder"),
         *(["--shard", launch.shard] if launch.shard else []),
         *(["--resume"] if launch.resume else []),
@@ -79,7 +89,7 @@ def run_target(store: Store, folder: Path, probe: Probe, tell: Tell) -> None:
     """Run the checks alone against one domain controller; otherwise as `run_matrix`."""
     # pytest's own summary is left out: what failed is told once, at the end.
     words = [
-        *("-p", "no:xdist", "-q", "--no-header", "--no-summary", "--tb=no"),
+        *("-q", "--no-header", "--no-summary", "--tb=no"),
         *("--target", str(probe.file), "--tier", probe.tier),
     ]
     code, said = _run_pytest(store, folder, words, probe.selection, tell, _DOTS)
@@ -119,7 +129,12 @@ def _run_pytest(
         *(["-k", selection] if selection else []),
         str(checks),
     ]
-    env = {"GALAXY_ROOT": str(store.root), "PYTHONPATH": str(package_root("galaxy").parent)}
+    env = {
+        "GALAXY_ROOT": str(store.root),
+        "PYTHONPATH": str(package_root("galaxy").parent),
+        # A verdict does not depend on what other plugins are installed beside; some take seconds to load.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     log = folder / LOG_FILE
     try:
         code = stream(argv, log=log, on_line=on_line, timeout=_SECONDS, env=env, check=False)
