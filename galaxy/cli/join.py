@@ -43,7 +43,7 @@ def join(  # noqa: PLR0917 - typer hands over every option by name
     """Create one more domain controller of a domain that is there. It is not started.
 
     The directory is replicated, and SYSVOL is copied once: Samba does not replicate it, so carry over later changes of
-    group policies yourself (docs/cli.md, join). On the host's network only an image with a valid certificate is taken.
+    group policies yourself (docs/sysvol.md). On the host's network only an image with a valid certificate is taken.
     """
     store = ready_store("Joining a domain")
     chosen = chosen_image(store, image, network, allow_uncertified=allow_uncertified)

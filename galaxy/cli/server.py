@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, table
+from galaxy.cli.render import need_root, print_json, ready_store, require_folder, table
 from galaxy.cli.serverview import describe, print_logs, print_status
 from galaxy.host.files import read_password
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store, default_store
 from galaxy.server import lifecycle
-from galaxy.server.broken import load_to_remove
+from galaxy.server.broken import former_self, load_to_remove
 from galaxy.server.config import Backend, HostNetwork, PrivateNetwork, Server, load, servers, unreadable
 from galaxy.server.restart import restart as restart_server
 
@@ -190,7 +190,10 @@ def rm(
     store = ready_store("Removing a server")
     server = load_to_remove(store, name, force=force)
     joined = (server.log / "join.log").exists()
+    former = former_self(store, name) if force else None
     lifecycle.remove(server, load_settings(), force=force)
+    if former is not None:
+        lifecycle.clear(former)
     print(f"{name}: removed")
     if joined:
         print(
@@ -216,7 +219,7 @@ def ls(as_json: Json = False) -> None:
             if words := row.get("pending"):
                 print(f"{row['name']} {words}; see: galaxy status {row['name']}")
     else:
-        print("there are no servers; make one: galaxy create NAME --image REF --realm REALM")
+        print(f"there are no servers in {store.root}; make one: galaxy create NAME --image REF --realm REALM")
 
 
 def _known(name: str) -> Server:
@@ -232,4 +235,4 @@ def _settled(name: str) -> Server:
 
 def _store() -> Store:
     need_root("Looking at servers")
-    return default_store()
+    return require_folder(default_store())

@@ -4,6 +4,7 @@ from typing import Any
 
 from galaxy.cli.render import print_json
 from galaxy.host.errors import GalaxyError
+from galaxy.host.journal import interrupted
 from galaxy.image.catalogue import load_image
 from galaxy.server import running
 from galaxy.server.config import Server
@@ -24,8 +25,18 @@ def describe(server: Server) -> dict[str, Any]:
         "realm": server.config.realm,
         "network": server.config.network.kind,
         "image_id": server.config.image_id,
-        "pending": unsettled(server),
+        "pending": unsettled(server) or _interrupted(server),
     }
+
+
+def _interrupted(server: Server) -> str:
+    """Of a server on which a command was cut off, what comes of that."""
+    verb = interrupted(server.store, server.name)
+    return (
+        f"has a {verb} that was interrupted; the next command that changes anything settles it"
+        if verb
+        else ""
+    )
 
 
 def print_status(server: Server, *, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def probe(store: Store) -> Iterator[Finding]:
 
 
 def _attributes_remedy(store: Store) -> str:
-    return f"Put {store.root} on ext4, xfs or btrfs with ACLs and extended attributes, in no user namespace."
+    return f"Put {store.root} on ext4, xfs or btrfs, with ACLs, attributes, blocks of 4 KB, in no user namespace."
 
 
 def _unshared(script: str, *arguments: str | Path) -> None:

@@ -16,6 +16,7 @@ from galaxy.image.catalogue import SHORT, Image
 from galaxy.image.fixed import SEAL
 from galaxy.image.manifest import check_seal
 
+_AGAIN = "Build it again, or import it again: the damaged one is replaced."
 _OPTIONS = "loop,ro,nosuid,nodev"
 
 
@@ -43,10 +44,14 @@ def mount_point(store: Store, image_id: str) -> Path:
 
 def verify_digest(image: Image) -> None:
     """PolicyError when the squashfs was changed or is not all there."""
-    if not image.squashfs.is_file() or sha256_file(image.squashfs) != image.id:
+    if not image.squashfs.is_file():
+        raise PolicyError(
+            f"image {image.ref} ({image.id[:SHORT]}) is not all there: {image.squashfs} is missing", _AGAIN
+        )
+    if sha256_file(image.squashfs) != image.id:
         raise PolicyError(
             f"image {image.ref} ({image.id[:SHORT]}) was changed after it was sealed: its digest differs",
-            "Build it again, or import it again: the damaged one is replaced.",
+            _AGAIN,
         )
 
 

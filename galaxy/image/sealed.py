@@ -3,8 +3,19 @@
 from pathlib import Path
 
 from galaxy.host.process import find_tool, run
+from galaxy.image.catalogue import Image
 from galaxy.image.fixed import SEAL
 from galaxy.image.manifest import Manifest, check_seal
+from galaxy.image.mount import verify_digest
+
+
+def require_unchanged(image: Image) -> None:
+    """PolicyError when the squashfs is not what its id says, or the manifest not what was sealed: 0.1 s.
+
+    A mounted image is looked at no more: who begins something with it asks first.
+    """
+    verify_digest(image)
+    require_sealed(image.manifest, image.squashfs)
 
 
 def require_sealed(manifest: Manifest, squashfs: Path) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from galaxy.host.errors import InputError
+from galaxy.host.settings import parse_toml
 from galaxy.host.store import Store
 from galaxy.server.config import CONFIG, RECORD, PrivateNetwork, Server, ServerConfig, load
 from galaxy.server.names import ipv4
@@ -20,9 +21,23 @@ def load_to_remove(store: Store, name: str, *, force: bool) -> Server:
         if not any((store.servers / name / file).is_file() for file in (CONFIG, RECORD)):
             raise
         if not force:
-            hint = f"{error.hint}. To remove the server with all that it holds: galaxy rm {name} --force"
+            hint = f"{error.hint.rstrip('.')}. To remove the server with all that it holds: galaxy rm {name} --force"
             raise InputError(error.message, hint) from None
     return _stand_in(store, name)
+
+
+def former_self(store: Store, name: str) -> Server | None:
+    """The server that a folder was before it was renamed; None when it was not, or the old name is in use again.
+
+    What it runs, and its network, have their names from the old one.
+    """
+    try:
+        config = parse_toml(store.servers / name / CONFIG, ServerConfig)
+    except InputError:
+        return None
+    if config.name == name or (store.servers / config.name).exists():
+        return None
+    return Server(store=store, config=config)
 
 
 def _stand_in(store: Store, name: str) -> Server:

@@ -13,6 +13,7 @@ from galaxy.host.lock import locked
 from galaxy.host.progress import step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
+from galaxy.image.sealed import require_unchanged
 from galaxy.server import names
 from galaxy.server.config import (
     CONFIG,
@@ -66,7 +67,7 @@ def create(store: Store, settings: Settings, request: CreateRequest, *, template
     with locked(store, f"server-{name}", wait=_CREATE_WAIT), alone(store, request):
         require_new(store, name)
         server = Server(store=store, config=plan(store, request))
-        image_of(server)
+        require_unchanged(image_of(server))
         with journal(store, "create", name) as entry:
             make(entry, server, request.password, settings, template_ok=template_ok)
     return server

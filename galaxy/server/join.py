@@ -18,6 +18,7 @@ from galaxy.host.process import Completed
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
+from galaxy.image.sealed import require_unchanged
 from galaxy.release.version import Version
 from galaxy.server import names
 from galaxy.server.config import NamespaceNetwork, Server, ServerConfig
@@ -88,6 +89,7 @@ def join(store: Store, settings: Settings, request: JoinRequest) -> Server:
         domain = survey(names.ipv4(request.dc), _namespace(request))
         config = plan(store, replace(request.server, domain=_checked(domain, request).netbios))
         server = Server(store=store, config=config)
+        require_unchanged(image_of(server))
         with journal(store, "join", name) as entry:
             join_held(entry, server, request, domain, settings)
         forget_join(server)

@@ -21,7 +21,7 @@ from galaxy.server.network import bring_up, joined, take_down
 from galaxy.server.options import samba_options
 from galaxy.server.provision import INIT
 from galaxy.server.ready import Readiness, wait_ready
-from galaxy.server.rootfs import rootfs_of
+from galaxy.server.rootfs import require_unchanged_image, rootfs_of
 from galaxy.server.sound import require_sound
 from galaxy.server.whole import require_whole
 from galaxy.server.writers import writers_held
@@ -92,6 +92,7 @@ def start(server: Server, settings: Settings) -> Readiness:
     """
     with held(server):
         require_stopped(server)
+        require_unchanged_image(server)
         require_sound(server)
         return start_held(server, settings)
 

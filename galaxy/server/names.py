@@ -78,6 +78,7 @@ def private_ipv4(address: str) -> str:
     kinds = {
         "loopback": value.is_loopback,
         "link-local": value.is_link_local,
+        "public": value.is_global,
         "reserved": value.is_reserved or value in ipaddress.IPv4Network("0.0.0.0/8"),
     }
     for kind, applies in kinds.items():

@@ -23,6 +23,7 @@ from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT
+from galaxy.image.sealed import require_unchanged
 from galaxy.server import lifecycle, running
 from galaxy.server.config import PENDING, Server, load, pending_server
 from galaxy.server.copying import copy_state, space_of, sync_file_system
@@ -108,7 +109,7 @@ def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -
     require_movable(server)
     config = config_of(snapshot).model_copy(update={"name": server.name, "network": server.config.network})
     coming = Server(store=server.store, config=config, home=incoming)
-    image_of(coming)
+    require_unchanged(image_of(coming))
     rootfs_of(coming)
     need_space(snapshot.path, server.folder, f"restoring {snapshot.id} of {server.name}")
     entry.on_failure("tree", incoming)

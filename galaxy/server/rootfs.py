@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from galaxy.host.errors import PolicyError
+from galaxy.host.files import sha256_file
 from galaxy.host.journal import mount_points
-from galaxy.image.catalogue import SHORT, Image, load_image
-from galaxy.image.mount import mount_point, mounted_root
+from galaxy.image.catalogue import SHORT, SQUASHFS, Image, load_image
+from galaxy.image.mount import mount_point, mounted_root, verify_digest
 from galaxy.server.config import Server
 
 
@@ -18,6 +19,13 @@ def image_of(server: Server) -> Image:
             "Import it again (galaxy image import). Built anew there from the same inputs it has the same id.",
         )
     return load_image(folder)
+
+
+def require_unchanged_image(server: Server) -> None:
+    """PolicyError when the server's squashfs is not what its id says, also when it is mounted already: 0.1 s."""
+    squashfs = server.store.images / server.config.image_id / SQUASHFS
+    if not squashfs.is_file() or sha256_file(squashfs) != server.config.image_id:
+        verify_digest(image_of(server))
 
 
 def rootfs_of(server: Server) -> Path:

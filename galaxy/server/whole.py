@@ -15,7 +15,13 @@ def require_whole(server: Server) -> None:
 
     A lost cache or log is made anew.
     """
-    for path in (server.etc, server.etc / "smb.conf", server.state, server.state / "private"):
+    for path in (
+        server.etc,
+        server.etc / "smb.conf",
+        server.state,
+        server.state / "private",
+        server.state / "private/sam.ldb",
+    ):
         if not path.exists():
             raise ServerError(
                 f"{server.name} cannot be started: {path} is missing",

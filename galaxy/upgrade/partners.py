@@ -87,7 +87,8 @@ def usn_rollback(name: str, partners: tuple[Partner, ...]) -> PolicyError:
     return PolicyError(
         f"{name} has replicated with {known}: with an older state its next changes would carry numbers (USNs) "
         "that those have seen already, and never reach them, silently",
-        f"Go back without losing anything: galaxy rollback {name} --way downgrade, or --way rejoin. "
+        f"Ways back that lose nothing: of an upgrade those that galaxy rollback {name} --plan offers; of anything else "
+        f"to remove the server (galaxy rm {name}) and to join it anew (galaxy join). "
         "Should the others no longer exist, remove them first: samba-tool domain demote "
         "--remove-other-dead-server=NAME",
     )

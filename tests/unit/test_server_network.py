@@ -18,6 +18,7 @@ SUBNET = IPv4Network("10.214.3.0/24")
         ("127.0.0.9", "loopback"),
         ("169.254.7.7", "link-local"),
         ("0.1.2.3", "reserved"),
+        ("8.8.8.8", "public"),
         ("240.0.0.2", "reserved"),
         ("239.1.1.1", "no single host"),
         ("0.0.0.0", "no single host"),
@@ -30,7 +31,7 @@ def test_no_private_server_has_an_address_with_a_meaning_of_its_own(address, kin
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("address", ["10.214.3.2", "172.20.0.9", "192.168.7.7", "192.0.2.10"])
+@pytest.mark.parametrize("address", ["10.214.3.2", "172.20.0.9", "192.168.7.7", "192.0.2.10", "100.64.3.2"])
 def test_an_ordinary_address_is_taken(address):
     assert names.private_ipv4(address) == address
 

@@ -141,11 +141,12 @@ def test_a_server_with_a_broken_file_goes_with_what_it_runs(server, sleeper, mon
     assert not server.folder.exists()
 
 
-@pytest.mark.parametrize("lost", ["etc", "etc/smb.conf", "state", "state/private"])
+@pytest.mark.parametrize("lost", ["etc", "etc/smb.conf", "state", "state/private", "state/private/sam.ldb"])
 def test_what_is_missing_is_named_at_once(server, monkeypatch, lost):
     for folder in (server.etc, server.state / "private"):
         folder.mkdir(parents=True)
-    (server.etc / "smb.conf").touch()
+    for file in (server.etc / "smb.conf", server.state / "private/sam.ldb"):
+        file.touch()
     require_whole(server)
     assert server.cache.is_dir()
     with monkeypatch.context() as patched:

@@ -11,7 +11,7 @@ from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import read_password
 from galaxy.host.store import Store
 from galaxy.server import names
-from galaxy.server.broken import load_to_remove
+from galaxy.server.broken import former_self, load_to_remove
 from galaxy.server.config import (
     HostNetwork,
     NamespaceNetwork,
@@ -63,6 +63,16 @@ def test_a_copied_folder_is_not_taken_for_the_original(server):
         load(server.store, "dc1-old")
     assert [one.name for one in servers(server.store)] == ["dc1"]
     assert load_to_remove(server.store, "dc1-old", force=True).folder == copy
+    assert former_self(server.store, "dc1-old") is None, "the original is there, and its network is its own"
+
+
+def test_what_a_renamed_server_runs_has_its_old_name(server):
+    server.write()
+    assert former_self(server.store, "dc1") is None
+    server.folder.rename(server.folder.with_name("renamed"))
+    found = former_self(server.store, "renamed")
+    assert found is not None
+    assert found.container == server.container
 
 
 def test_an_address_that_is_none_is_named(server):
