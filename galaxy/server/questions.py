@@ -13,6 +13,11 @@ from galaxy.server.config import ServerConfig
 from galaxy.server.wire import children, integer, read, tlv
 
 _PREAUTH_REQUIRED = 25  # RFC 4120 7.5.9
+# RFC 4120 7.5.9: what a server's own files are at fault for when its KDC says so of its own account.
+_MEANINGS = {
+    6: " (no such account): do the realm and the netbios name of smb.conf agree with server.toml?",
+    68: " (another realm): does the realm of smb.conf agree with server.toml?",
+}
 _DIALECTS = (0x0202, 0x0210, 0x0300, 0x0302)
 
 
@@ -114,7 +119,10 @@ def _knows_itself(config: ServerConfig, _packet: bytes, data: bytes) -> bool:
     code = dict(children(read(content)[1])).get(0xA6, b"")
     number = int.from_bytes(read(code)[1], "big") if code else -1
     if tag != 0x7E or number != _PREAUTH_REQUIRED:
-        raise NoAnswerError(f"the KDC answers {config.hostname.upper()}$ with Kerberos error {number}")
+        meaning = _MEANINGS.get(number, "")
+        raise NoAnswerError(
+            f"the KDC answers {config.hostname.upper()}$ with Kerberos error {number}{meaning}"
+        )
     return True
 
 
