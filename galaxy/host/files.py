@@ -4,8 +4,8 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from galaxy.host.errors import HostError, InputError
@@ -23,10 +23,10 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
     """Replace `path` by `data` so that a reader sees the old or the new file, also after a crash."""
     raw = data.encode() if isinstance(data, str) else data
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}-", suffix=_WRITING)
-    temporary = Path(name)
+    # Named before it is there: an interruption may come between any two lines.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_WRITING}")
     try:
-        with os.fdopen(handle, "wb") as sink:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
             os.fchmod(sink.fileno(), mode)
             sink.write(raw)
             sink.flush()

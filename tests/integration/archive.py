@@ -60,8 +60,10 @@ class Archive:
         """Add a source package of Samba."""
         upstream = version.split("-", maxsplit=1)[0]
         tree = f"samba-{upstream}"
+        numbers = zip(("MAJOR", "MINOR", "RELEASE"), upstream.partition("+")[0].split("."), strict=True)
+        stated = "".join(f"SAMBA_VERSION_{name}={number}\n" for name, number in numbers)
         files = {
-            f"samba_{upstream}.orig.tar.xz": tar_xz({f"{tree}/VERSION": "", f"{tree}/table": table}),
+            f"samba_{upstream}.orig.tar.xz": tar_xz({f"{tree}/VERSION": stated, f"{tree}/table": table}),
             f"samba_{version}.debian.tar.xz": packaging(version, patch),
         }
         fields = (

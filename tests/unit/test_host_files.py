@@ -57,6 +57,19 @@ def test_what_a_killed_writer_leaves_is_swept_away(tmp_path) -> None:
     assert file.read_text() == "whole"
 
 
+def test_an_interruption_right_after_the_file_is_made_leaves_nothing(tmp_path, monkeypatch) -> None:
+    made = os.open
+
+    def interrupted(*words: object) -> int:
+        made(*words)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "file", "half")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
     file = tmp_path / "file"
     write_atomic(file, "old")
