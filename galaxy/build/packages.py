@@ -25,7 +25,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.release import Release
 from galaxy.release.apt import apt_state
-from galaxy.release.aptstate import FRESH_FOR, AptState
+from galaxy.release.aptstate import FRESH_FOR, AptState, set_options
 from galaxy.release.memory import recall, remember
 
 # What a domain controller's image takes files from, by what it is needed for.
@@ -147,8 +147,9 @@ def _install(state: AptState, release: Release, *options: str) -> list[str]:
     plain = release.package_version.split(":", 1)[-1]
     pin = state.folder / "etc" / f"{name}.pref"
     write_atomic(pin, f"Package: src:samba\nPin: version *{plain}\nPin-Priority: 1001\n")
-    chosen = (f"Dir::Etc::sourcelist={sources}", f"Dir::Etc::preferences={pin}", "Acquire::ForceHash=SHA256")
-    places = [word for option in chosen for word in ("-o", option)]
+    places = set_options(
+        f"Dir::Etc::sourcelist={sources}", f"Dir::Etc::preferences={pin}", "Acquire::ForceHash=SHA256"
+    )
     known = state.run(["apt-cache", *places, "pkgnames", "samba"]).stdout.split()
     wanted = [one for one in SAMBA if not one.startswith("samba-") or one in known]
     return ["apt-get", "install", "-y", "-qq", *places, *options, *wanted, *PYTHON, *BASE]

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from math import isfinite
 from pathlib import Path
 
 from galaxy.build.root import BuildRoot, base_suites, make_root
@@ -13,7 +12,7 @@ from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.release.apt import apt_state
-from galaxy.release.aptstate import AptState
+from galaxy.release.aptstate import AptState, set_options
 from galaxy.release.memory import recall, remember
 
 _RENEW_SECONDS = 1800.0
@@ -25,7 +24,7 @@ _SHOWN = 4
 def tell_age(store: Store, settings: Settings, root: BuildRoot, renew: str) -> None:
     """Say when the indexes at hand have newer packages than a root; `renew` is what one does about it."""
     state = apt_state(store, settings)
-    if not isfinite(state.age()):
+    if not state.has_indexes:
         return
     newer = _newer(state, root)
     if newer:
@@ -72,8 +71,9 @@ def _newer(state: AptState, root: BuildRoot) -> list[str]:
 
 def _ask(state: AptState, root: BuildRoot) -> list[str]:
     sources = state.sources_file(f"root-{root.suite}", base_suites(root.suite, state.suites))
-    places = (f"Dir::State::status={root.path}/var/lib/dpkg/status", f"Dir::Etc::sourcelist={sources}")
-    options = [word for place in places for word in ("-o", place)]
+    options = set_options(
+        f"Dir::State::status={root.path}/var/lib/dpkg/status", f"Dir::Etc::sourcelist={sources}"
+    )
     try:
         done = state.run(["apt-get", "--simulate", "-q", *options, "dist-upgrade"])
     except CommandError:

@@ -54,21 +54,22 @@ class _Stdout:
         try:
             return self._stream.write(text)
         except BrokenPipeError:
-            self._give_up()
+            _to_nowhere(self._stream)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except BrokenPipeError:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        """What nobody reads goes nowhere from now on, what is buffered too."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            _to_nowhere(self._stream)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """What nobody takes goes nowhere from now on, what is buffered too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run_and_tell(arguments: Sequence[str]) -> int:
@@ -98,7 +99,7 @@ def _unwritten(more: str = "") -> HostError | None:
     try:
         print(end=more, flush=True)
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         return HostError(f"the output cannot be written: {error.strerror}", "Send it to another place.")
     return None
 
@@ -110,7 +111,7 @@ def _forget_untold() -> None:
     try:
         sys.stderr.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        _to_nowhere(sys.stderr)
 
 
 def _exit_code(error: Exception) -> int:

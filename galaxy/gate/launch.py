@@ -65,17 +65,8 @@ def run_matrix(store: Store, folder: Path, launch: Launch, tell: Tell) -> None:
     """
     images = [word for ref in launch.images for word in ("--image", ref)]
     words = [
-        *(
-            "-p",
-            "xdist.plugin",
-            "-p",
-            "no:terminal",
-            "-p",
-            "scenarios.plugin",
-            "--matrix",
-            launch.matrix,
-            *images,
-        ),
+        *("-p", "xdist.plugin", "-p", "no:terminal", "-p", "scenarios.plugin"),
+        *("--matrix", launch.matrix, *images),
         *("-n", str(launch.workers or "auto"), "--dist", "loadgroup", "--no-loadscope-reorder"),
         *(["--shard", launch.shard] if launch.shard else []),
         *(["--resume"] if launch.resume else []),

@@ -1,10 +1,9 @@
 """An image gets its place among the store's, durably; one that is there and damaged makes room for it."""
 
-import os
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
-from galaxy.host.files import sync_folder
+from galaxy.host.files import sync_file, sync_folder
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SQUASHFS, Image, load_image
 from galaxy.image.mount import unmount, verify_digest
@@ -26,7 +25,7 @@ def enter_image(store: Store, made: Path, image_id: str, aside: Path) -> Image:
     """
     place = store.images / image_id
     if not is_whole(place):
-        _sync(made / SQUASHFS)
+        sync_file(made / SQUASHFS)  # before the name, or a power cut would leave that without content
         sync_folder(made)
         if place.exists():
             place.rename(aside)
@@ -34,12 +33,3 @@ def enter_image(store: Store, made: Path, image_id: str, aside: Path) -> Image:
         made.rename(place)
     sync_folder(store.images)
     return load_image(place)
-
-
-def _sync(file: Path) -> None:
-    """Before the name: a squashfs is written without, and a power cut would leave a name without content."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

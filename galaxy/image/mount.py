@@ -42,13 +42,18 @@ def mount_point(store: Store, image_id: str) -> Path:
     return store.mounts.resolve() / image_id
 
 
+def is_intact(squashfs: Path, image_id: str) -> bool:
+    """Whether a squashfs is there, and is what the id says."""
+    return squashfs.is_file() and sha256_file(squashfs) == image_id
+
+
 def verify_digest(image: Image) -> None:
     """PolicyError when the squashfs was changed or is not all there."""
     if not image.squashfs.is_file():
         raise PolicyError(
             f"image {image.ref} ({image.id[:SHORT]}) is not all there: {image.squashfs} is missing", _AGAIN
         )
-    if sha256_file(image.squashfs) != image.id:
+    if not is_intact(image.squashfs, image.id):
         raise PolicyError(
             f"image {image.ref} ({image.id[:SHORT]}) was changed after it was sealed: its digest differs",
             _AGAIN,

@@ -96,9 +96,10 @@ def _enter(
     text = manifest.model_dump_json(indent=1)
     write_atomic(result / MANIFEST, text)
     image = enter_image(store, result, digest, result.with_name("damaged"))
-    write_atomic(
-        image.path / MANIFEST, text
-    )  # the same bytes may come from other inputs: the last ones count
+    if image.manifest == manifest:
+        return image
+    # The same bytes were there, made from other inputs: the last ones count.
+    write_atomic(image.path / MANIFEST, text)
     return load_image(image.path)
 
 

@@ -1,7 +1,6 @@
 """Samba's Debian source packages, through a private apt state."""
 
 import shutil
-from math import isfinite
 from pathlib import Path
 
 from galaxy.host.errors import BuildError, CommandError, HostError, InputError
@@ -67,7 +66,7 @@ class AptSource:
         try:
             self.state.ensure(fresh_for=seconds)
         except HostError as error:
-            if not isfinite(self.state.age()):
+            if not self.state.has_indexes:
                 raise
             say(f"going on with the package lists of {self.state.age() / _DAY:.1f} days ago: {error.message}")
 

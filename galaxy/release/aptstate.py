@@ -37,6 +37,11 @@ Dpkg::Use-Pty "false";
 """
 
 
+def set_options(*settings: str) -> list[str]:
+    """The words that set these (`Name=value`) for one command of apt's."""
+    return [word for setting in settings for word in ("-o", setting)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AptState:
     """apt with a state of its own under `folder`, for the given suites."""
@@ -78,20 +83,20 @@ class AptState:
             return float("inf")
         return max(0.0, time.time() - stamp.stat().st_mtime)
 
+    @property
+    def has_indexes(self) -> bool:
+        """Whether there are indexes of these suites and mirrors, however old."""
+        return isfinite(self.age())
+
     def ensure(self, fresh_for: float = FRESH_FOR) -> None:
         """Update the indexes when they are older than `fresh_for` seconds. HostError when no mirror answers."""
-        if self._is_fresh(fresh_for) and self._is_here():
+        if self.age() <= fresh_for and self._is_here():
             return
         with locked(self.store, "apt", wait=_UPDATE_TIMEOUT):
-            if not self._is_fresh(fresh_for):
+            if self.age() > fresh_for:
                 self._update()
             elif not self._is_here():
                 self.write_config()
-
-    def _is_fresh(self, seconds: float) -> bool:
-        """Whether there is an index of these suites and mirrors, and it is no older."""
-        age = self.age()
-        return isfinite(age) and age <= seconds
 
     def _is_here(self) -> bool:
         """Whether the configuration is of this folder: the store may have been moved since it was written."""

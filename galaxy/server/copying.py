@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from galaxy.host.files import sync_file
 from galaxy.server.contents import equal_attributes, equal_contents
 
 PARTS = ("etc", "state", "cache", "secrets")
@@ -52,7 +53,7 @@ class Copied:
     def sync(self) -> None:
         """Make what was written durable."""
         for path in self.written:
-            _sync(path)
+            sync_file(path)
 
 
 def copy_state(source: Path, target: Path) -> Copied:
@@ -212,11 +213,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from galaxy.host.errors import PolicyError
-from galaxy.host.files import sha256_file
 from galaxy.host.journal import mount_points
 from galaxy.image.catalogue import SHORT, SQUASHFS, Image, load_image
-from galaxy.image.mount import mount_point, mounted_root, verify_digest
+from galaxy.image.mount import is_intact, mount_point, mounted_root, verify_digest
 from galaxy.server.config import Server
 
 
@@ -23,8 +22,8 @@ def image_of(server: Server) -> Image:
 
 def require_unchanged_image(server: Server) -> None:
     """PolicyError when the server's squashfs is not what its id says, also when it is mounted already: 0.1 s."""
-    squashfs = server.store.images / server.config.image_id / SQUASHFS
-    if not squashfs.is_file() or sha256_file(squashfs) != server.config.image_id:
+    image_id = server.config.image_id
+    if not is_intact(server.store.images / image_id / SQUASHFS, image_id):
         verify_digest(image_of(server))
 
 

@@ -4,7 +4,8 @@ from galaxy.gate.policy import load_policy
 from galaxy.host.errors import InputError, ServerError
 from galaxy.host.files import require_space
 from galaxy.image.catalogue import SHORT, Catalogue, Image
-from galaxy.image.sealed import require_unchanged
+from galaxy.image.mount import verify_digest
+from galaxy.image.sealed import require_sealed
 from galaxy.release.version import Version
 from galaxy.server.config import HostNetwork, Server
 from galaxy.server.configuration import require_smb_conf
@@ -69,8 +70,10 @@ def _require_good(server: Server, image: Image, *, allow_uncertified: bool) -> N
     if isinstance(server.config.network, HostNetwork) and not allow_uncertified:
         from galaxy.gate.certificate import require_certificate  # noqa: PLC0415 - 0.1 s that no matrix need pay
 
-        require_certificate(server.store, image, load_policy(), waivable=True)
-    require_unchanged(image)
+        require_certificate(server.store, image, load_policy(), waivable=True)  # which reads its bytes too
+    else:
+        verify_digest(image)
+    require_sealed(image.manifest, image.squashfs)
 
 
 def _require_sound(server: Server) -> bool:

@@ -24,9 +24,8 @@ from galaxy.image.make import make_image
 PACKAGED = "4.17.12"
 
 
-@pytest.hookimpl(
-    tryfirst=True
-)  # before xdist reads the marks, also when this file's tests are named one by one
+# Before xdist reads the marks, also when tests are named one by one.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
