@@ -55,7 +55,7 @@ class AptSource:
         release = self._known(version, packaged=packaged)
         if release is None:
             self.state.ensure(fresh_for=_MINUTE)
-        elif release.note:
+        elif _is_torn(release):
             self._keep_fresh(FRESH_FOR)
         else:
             return release
@@ -117,8 +117,7 @@ class AptSource:
         gone = gone_files(self.state, files)
         found = [self._release(key, index, gone) for key in keys]
         fitting = [release for release in found if (release.packages if packaged else release.source)]
-        # What is whole has no note; of equals the newest packaging is first.
-        return min(fitting, key=lambda release: bool(release.note) and not packaged, default=None)
+        return min(fitting, key=_is_torn, default=None)  # of equals the newest packaging is first
 
     def _release(self, key: tuple[str, str], index: SambaIndex, gone: frozenset[str]) -> Release:
         suite, package_version = key
@@ -212,6 +211,11 @@ def apply_patch(file: Path, tree: Path, spec: SourceSpec) -> None:
             f"{file.name} of {donor} does not fit Samba {spec.release.version}: {'; '.join(lines) or error.message}",
             "Build from upstream's tarball instead: galaxy build VERSION --from tarball --path FILE.",
         ) from None
+
+
+def _is_torn(release: Release) -> bool:
+    """Whether something of its source is gone from the pool: only then has a source a note."""
+    return release.source and bool(release.note)
 
 
 def _is_lost(offer: SourceOffer, gone: frozenset[str]) -> bool:

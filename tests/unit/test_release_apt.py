@@ -113,6 +113,13 @@ def test_how_old_the_indexes_may_be(offers, source, monkeypatch, version, days, 
     assert updates == asked
 
 
+def test_packages_without_a_source_are_not_asked_for_each_hour(offers, source, monkeypatch):
+    updates = []
+    monkeypatch.setattr(AptState, "ensure", lambda _self, fresh_for: updates.append(fresh_for))
+    assert found(source, "4.24.7", packaged=True).note == "binary packages only"
+    assert updates == [DAY]
+
+
 def test_indexes_of_yesterday_go_on_when_no_mirror_answers(offers, source, monkeypatch, capsys):
     def refuse(*_, **__):
         raise HostError("no mirror answers", "Wait.")
