@@ -109,9 +109,15 @@ def stop(server: Server, settings: Settings) -> float:
 
 def kill(server: Server) -> None:
     """SIGKILL everything that the server runs, as a power cut would; its files stay as they are."""
-    process = require_running(server)
+    require_running(server)
+    kill_if_running(server)
+
+
+def kill_if_running(server: Server) -> None:
+    """As `kill`, of a server that may be ending by itself just now: it is no error that nothing runs."""
+    process = running.alive(server)
     # The kernel kills the rest of a PID namespace with its first process (pid_namespaces(7)).
-    if not running.end(process, signal.SIGKILL, _KILL_SECONDS):
+    if process is not None and not running.end(process, signal.SIGKILL, _KILL_SECONDS):
         raise ServerError(f"{server.name} outlived SIGKILL", "A process hangs in the kernel; see: dmesg")
 
 
@@ -197,8 +203,7 @@ def stop_quickly(server: Server, settings: Settings) -> float:
     began = time.monotonic()
     try:
         with writers_held(server, _WRITES_SECONDS):
-            if running.alive(server):
-                kill(server)
+            kill_if_running(server)
     except ServerError:
         _end(server, settings)
     server.record.unlink(missing_ok=True)
@@ -263,7 +268,7 @@ def _end(server: Server, settings: Settings) -> None:
     process = running.alive(server)
     if process is not None and not running.end(process, signal.SIGTERM, settings.stop_timeout):
         say(f"{server.name} did not stop within {settings.stop_timeout:g} s: killing it")
-        kill(server)
+        kill_if_running(server)
 
 
 def _why_ended(record: running.Running) -> str:

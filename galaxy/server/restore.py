@@ -211,8 +211,7 @@ def _return(target: str) -> None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the state before the restore")
-    if lifecycle.status(server).state == "running":
-        lifecycle.kill(server)
+    lifecycle.kill_if_running(server)
     lifecycle.clear(server)
     if record.kept:
         forget(server, record.kept)  # written just before the commit point

@@ -357,8 +357,7 @@ def _resume(target: str) -> None:
     if server is None:
         return
     progress = _Progress.model_validate_json(server.pending.read_bytes())
-    if lifecycle.status(server).state == "running":
-        lifecycle.kill(server)
+    lifecycle.kill_if_running(server)
     lifecycle.clear(server)
     if progress.left or (progress.leaving and _has_left(server, progress.request)):
         _finish(server, progress)

@@ -181,7 +181,8 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the version and the state from before that change")
-    _stop_all(server)  # it may have been told to stop already
+    lifecycle.kill_if_running(server)  # its end may be under way already
+    lifecycle.clear_but_network(server)
     forget(server, record.snapshot)  # written just before the commit point
     if record.touched:
         swap_back(server, record.snapshot)
@@ -191,9 +192,3 @@ def _return(target: str) -> None:
     if record.running:
         start_smoked(server, record.settings, in_network=network_is_up(server))
     server.pending.unlink()
-
-
-def _stop_all(server: Server) -> None:
-    if lifecycle.status(server).state == "running":
-        lifecycle.kill(server)
-    lifecycle.clear_but_network(server)

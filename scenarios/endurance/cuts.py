@@ -47,8 +47,7 @@ def cut(ground: Ground, *, one_by_one: bool) -> None:
         for pid in victims:
             with suppress(ProcessLookupError):  # the first process takes the others with it
                 os.kill(pid, signal.SIGKILL)
-    with suppress(Exception):
-        lifecycle.kill(server)
+    lifecycle.kill_if_running(server)
     deadline = time.monotonic() + 10
     while running.alive(server) is not None:
         if time.monotonic() > deadline:

@@ -20,7 +20,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.release.version import Version
-from galaxy.server import lifecycle, running
+from galaxy.server import lifecycle
 from galaxy.server.config import PrivateNetwork, Server, load
 from galaxy.server.copying import copy_state
 from galaxy.server.create import CreateRequest, create
@@ -95,8 +95,7 @@ class Ground:
     def reset(self) -> None:
         """The old version with the template's state, running, and empty lists; the scribe must be away."""
         server = self.server
-        with suppress(GalaxyError):
-            lifecycle.kill(server)
+        lifecycle.kill_if_running(server)
         lifecycle.clear(server)
         for path in server.folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -286,8 +285,7 @@ def _raze(ground: Ground) -> None:
     """Take everything away, whatever state it is in."""
     with suppress(GalaxyError):
         server = ground.server
-        if running.alive(server):
-            lifecycle.kill(server)
+        lifecycle.kill_if_running(server)
         lifecycle.clear(server)
     root = str(ground.store.root)
     for point in sorted(mount_points(), key=len, reverse=True):

@@ -115,6 +115,19 @@ def test_what_has_ended_by_itself_can_be_stopped(server, sleeper):
     assert lifecycle.status(server).state == "stopped"
 
 
+def test_a_server_whose_end_is_under_way_is_killed_without_an_error(server, sleeper, monkeypatch):
+    """What undoes an interrupted change meets processes that their killed command had told to end."""
+    noted = running.note(server, sleeper.pid)
+    monkeypatch.setattr(running, "alive", lambda _server: noted)
+    sleeper.kill()
+    sleeper.wait()
+    lifecycle.kill_if_running(server)
+    monkeypatch.undo()
+    lifecycle.kill_if_running(server)
+    with pytest.raises(InputError, match="dc1 is not running"):
+        lifecycle.kill(server)
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}'])
 def test_a_record_that_cannot_be_read_names_nobody(server, text):
     server.record.write_text(text)
