@@ -128,8 +128,12 @@ class Bench:
         self.admin.add(dn, {**body, **attributes})
         return dn
 
-    def password_policy(self, applies_to: str, *, threshold: int) -> str:
-        """A fine-grained password policy that locks out after `threshold` wrong passwords; removed at the end.
+    def password_policy(
+        self, applies_to: str, *, threshold: int = 0, precedence: int = 1, length: int = 7
+    ) -> str:
+        """A fine-grained password policy for a user or group; returns its DN, and it is removed at the end.
+
+        It locks out after `threshold` wrong passwords (0: never), and wants `length` letters of a new one.
 
         It stands where such policies must stand (MS-ADTS 6.1.1.4.11.1), outside the bench's OU.
         """
@@ -138,11 +142,11 @@ class Bench:
         day = str(-864_000_000_000)
         body = {
             "objectClass": "msDS-PasswordSettings",
-            "msDS-PasswordSettingsPrecedence": "1",
+            "msDS-PasswordSettingsPrecedence": str(precedence),
             "msDS-PasswordReversibleEncryptionEnabled": "FALSE",
             "msDS-PasswordHistoryLength": "1",
             "msDS-PasswordComplexityEnabled": "TRUE",
-            "msDS-MinimumPasswordLength": "7",
+            "msDS-MinimumPasswordLength": str(length),
             "msDS-MinimumPasswordAge": "0",
             "msDS-MaximumPasswordAge": day,
             "msDS-LockoutThreshold": str(threshold),

@@ -10,6 +10,7 @@ from galaxy.gate.suite import suite_digest
 from galaxy.host.files import write_atomic
 from galaxy.server.config import Server
 from galaxy.server.execute import exec_argv
+from galaxy.server.lifecycle import require_running
 from galaxy.server.rootfs import image_of
 
 # What verify calls the one place of a run without a matrix.
@@ -36,6 +37,7 @@ def write_target(
         "version": image_of(server).version,
         "shell": exec_argv(server, ()),
         "log_folder": str(server.log),
+        "pid": require_running(server).pid,
     }
     file = folder / "target.toml"
     write_atomic(file, "".join(f"{key} = {json.dumps(value)}\n" for key, value in body.items()), 0o600)

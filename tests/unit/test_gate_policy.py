@@ -1,5 +1,6 @@
 """The judgement: what the policy asks for, and every way in which a run can fall short of it."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from galaxy.gate.policy import Policy, Requirement, judge, load_policy
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.host.errors import InputError
+from verify.listing import all_checks
 
 REF = "4.22.11"
 POLICY = Policy.model_validate(
@@ -104,7 +106,10 @@ def test_another_scenario_may_show_as_much():
 def test_the_shipped_policy_loads():
     policy = load_policy()
     assert policy.name == "production"
-    assert len(policy.minimum) >= 9
+    count = Counter(info.area for info in all_checks())
+    assert set(policy.minimum) == set(count), "an area that no policy asks for could be left out unseen"
+    for area, wanted in policy.minimum.items():
+        assert 0.8 * count[area] - 1 <= wanted <= count[area], f"{area} has {count[area]} checks"
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,6 @@ def test_a_bind_waits_for_the_service_too(monkeypatch) -> None:
             raise answer
         return answer
 
-    monkeypatch.setattr(sasl, "UNKNOWN_SERVICE", "")  # what libkrb5 says is not to be had without a KDC
+    monkeypatch.setattr(sasl, "UNKNOWN_PRINCIPAL", "")  # what libkrb5 says is not to be had without a KDC
     monkeypatch.setattr(sasl, "_context", lambda *_arguments: SimpleNamespace(step=step))
     assert sasl._begun("dc1.a.test", "x", None)[1] == b"token"

@@ -37,13 +37,14 @@ def sid_bytes(text: str) -> bytes:
     return head + struct.pack(f"<{len(parts)}I", *map(int, parts))
 
 
-def descriptor(aces: Sequence[Ace]) -> bytes:
-    """A descriptor with only these rights, which inherits none."""
+def descriptor(aces: Sequence[Ace], *, owner: str = "") -> bytes:
+    """A descriptor with only these rights, which inherits none; without an owner when none is named."""
     packed = b"".join(_packed(ace) for ace in aces)
     revision = 4 if any(ace.right for ace in aces) else 2
     dacl = struct.pack("<BBHHH", revision, 0, 8 + len(packed), len(aces), 0) + packed
     control = _SELF_RELATIVE | _DACL_PRESENT | _DACL_PROTECTED
-    return struct.pack("<BBHIIII", 1, 0, control, 0, 0, 0, 20) + dacl
+    who = sid_bytes(owner) if owner else b""
+    return struct.pack("<BBHIIII", 1, 0, control, 20 if who else 0, 0, 0, 20 + len(who)) + who + dacl
 
 
 def dacl_of(raw: bytes) -> list[Ace]:

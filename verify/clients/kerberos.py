@@ -13,8 +13,8 @@ from galaxy.host.process import Completed, run
 from verify.clients.waiting import REGISTRATION, within
 from verify.target import Target
 
-# How libkrb5 words KDC_ERR_S_PRINCIPAL_UNKNOWN (RFC 4120, section 7.5.9).
-UNKNOWN_SERVICE = "not found in Kerberos database"
+# How libkrb5 words KDC_ERR_S_PRINCIPAL_UNKNOWN and KDC_ERR_C_PRINCIPAL_UNKNOWN (RFC 4120, section 7.5.9).
+UNKNOWN_PRINCIPAL = "not found in Kerberos database"
 # TCP first, for a PAC does not fit into a datagram anyway and a lost one would cost a second. Clocks are taken as
 # they are, so that a server with a wrong one shows.
 _CONFIG = """\
@@ -104,7 +104,7 @@ class Kerberos:
 
         def known() -> bool:
             answers.append(self.service_ticket(principal, *options, cache=cache))
-            return UNKNOWN_SERVICE not in answers[-1].output
+            return UNKNOWN_PRINCIPAL not in answers[-1].output
 
         within(REGISTRATION, known)
         return answers[-1]

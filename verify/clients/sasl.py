@@ -14,7 +14,7 @@ from gssapi.raw.misc import GSSError
 from ldap3.protocol.sasl.sasl import send_sasl_negotiation
 from spnego.channel_bindings import GssChannelBindings
 
-from verify.clients.kerberos import UNKNOWN_SERVICE
+from verify.clients.kerberos import UNKNOWN_PRINCIPAL
 from verify.clients.waiting import REGISTRATION, within
 
 Layer = Literal["none", "sign", "seal"]
@@ -96,14 +96,14 @@ def _begun(fqdn: str, cache: str, bindings: bytes | None) -> tuple[gssapi.Securi
         try:
             found.append((context, context.step(None)))
         except GSSError as error:
-            if UNKNOWN_SERVICE not in str(error):
+            if UNKNOWN_PRINCIPAL not in str(error):
                 raise
             return False
         return True
 
     if not within(REGISTRATION, known):
         raise AssertionError(
-            f"ldap/{fqdn} is {UNKNOWN_SERVICE}, {REGISTRATION:g} s after it was first asked for"
+            f"ldap/{fqdn} is {UNKNOWN_PRINCIPAL}, {REGISTRATION:g} s after it was first asked for"
         )
     return found[-1]
 

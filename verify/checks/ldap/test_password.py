@@ -96,6 +96,32 @@ def test_complexity(bench: Bench) -> None:
             bench.admin.set(user.dn, unicodePwd=_encoded(weak))
 
 
+@check(
+    "ldap.password-settings",
+    loses="stricter rules for some people's passwords would hold for nobody, or for the wrong ones",
+)
+def test_fine_grained_policies(ldap: Ldap, bench: Bench) -> None:
+    member, other = bench.account(), bench.account()
+    staff = bench.group(bench.group(member.dn))
+    bench.password_policy(staff, precedence=3, length=7)
+    strict = bench.password_policy(staff, precedence=2, length=14)
+    short = f"Bb2-{secrets.token_hex(4)}"
+    assert _policy_of(bench, member) == strict, "the policy of the outer group is not its inner members'"
+    code = bench.target.expect(old=_CONSTRAINT, new=_UNWILLING, since="4.24")
+    with refused(code, saying="0000052D"):
+        bench.admin.set(member.dn, unicodePwd=_encoded(short))
+    assert _policy_of(bench, other) == "", "somebody has a policy whom nobody gave one"
+    bench.admin.set(other.dn, unicodePwd=_encoded(short))
+    own = bench.password_policy(member.dn, precedence=9, length=7)
+    assert _policy_of(bench, member) == own, "a user's own policy does not come before that of groups"
+    bench.admin.set(member.dn, unicodePwd=_encoded(short))
+    assert ldap.simple(member.principal, short).sid() == member.sid
+
+
+def _policy_of(bench: Bench, user: Account) -> str:
+    return bench.admin.read(user.dn, ["msDS-ResultantPSO"]).one("msDS-ResultantPSO")
+
+
 @check("ldap.must-change", loses="a first password would stay for ever")
 def test_must_change_password(ldap: Ldap, bench: Bench) -> None:
     user = bench.account(pwdLastSet="0")
