@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from galaxy.host.errors import CommandError, CommandTimeoutError
+from galaxy.host.files import says_full
 
-_FULL = re.compile(r"No space left on device")
 # In this order: the first kind that the log has is the cause, the later ones are its echoes.
 _CAUSES = (
     re.compile(r"(?:fatal error|\berror): "),
@@ -34,7 +34,7 @@ def reason_of(log: Path, error: CommandError) -> str:
 
 def disk_was_full(log: Path) -> bool:
     """Whether the log shows that a write failed for lack of space."""
-    return _FULL.search(log.read_text(encoding="utf-8", errors="replace")) is not None
+    return says_full(log.read_text(encoding="utf-8", errors="replace"))
 
 
 def _signal(returncode: int) -> int:

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store
+from galaxy.cli.render import found_store, need_root, print_json, ready_store
 from galaxy.gate.certificate import Certificate, certificate_file, require_certificate, verify_certificate
 from galaxy.gate.policy import load_policy
 from galaxy.gate.results import Outcome
 from galaxy.gate.signing import public_key_file, signer, trust
-from galaxy.host.store import default_store
 from galaxy.image.catalogue import Catalogue
 
 _Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -19,7 +18,7 @@ _Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 def show(reference: Annotated[str, typer.Argument(metavar="REF")], json_: _Json = False) -> None:
     """Show an image's certificate: policy, suite, key, what passed. Ends with 6 when it has no good one."""
     need_root("Reading the store")
-    store = default_store()
+    store = found_store()
     image = Catalogue(store=store).resolve(reference)
     certificate = require_certificate(store, image, load_policy())
     _print(certificate, certificate_file(store, image.id), as_json=json_)
@@ -31,7 +30,7 @@ def check(
 ) -> None:
     """Check a certificate file's signature against the keys that this host trusts."""
     need_root("Reading the trusted keys")
-    _print(verify_certificate(default_store(), file), file, as_json=json_)
+    _print(verify_certificate(found_store(), file), file, as_json=json_)
 
 
 def key() -> None:

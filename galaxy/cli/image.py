@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, size, table
+from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
 from galaxy.gate.certificate import certificate_file, require_certificate
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.verdict import last_verdict
 from galaxy.host.errors import GalaxyError, PolicyError
-from galaxy.host.store import Store, default_store
+from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT, Catalogue, Image
 from galaxy.image.mount import mounted_root, verify_digest
 from galaxy.image.remove import remove_image
@@ -30,7 +30,7 @@ def ls(as_json: AsJson = False) -> None:
 
     The verdict is production-ready, or why not; `galaxy verify` gives it.
     """
-    store, policy = default_store(), load_policy()
+    store, policy = found_store(), load_policy()
     catalogue = Catalogue(store=store)
     rows, damaged = [], [_damaged_row(item.path.name, item.error) for item in catalogue.damaged()]
     for image in catalogue.images():
@@ -63,7 +63,7 @@ def show(
 
     Refused (exit code 6) when the image, or what its manifest says of it, was changed after it was sealed.
     """
-    store = default_store()
+    store = found_store()
     image = Catalogue(store=store).resolve(ref)
     require_sealed(image.manifest, image.squashfs)
     verify_digest(image)
@@ -101,7 +101,7 @@ def export(
 ) -> None:
     """Write an image to one file, for galaxy image import on another host."""
     need_root("Exporting an image")
-    store = default_store()
+    store = found_store()
     print(export_image(store, Catalogue(store=store).resolve(ref), target))
 
 

@@ -1,8 +1,7 @@
 """galaxy recover."""
 
-from galaxy.cli.render import need_root
+from galaxy.cli.render import found_store, need_root
 from galaxy.host.journal import recover as undo_interrupted
-from galaxy.host.store import default_store
 
 
 def recover() -> None:
@@ -11,6 +10,6 @@ def recover() -> None:
     Commands that change things do the same before they begin; this is for wanting nothing else.
     """
     need_root("Undoing what a command left")
-    lines = undo_interrupted(default_store())
+    lines = undo_interrupted(found_store())
     for line in lines or ["nothing was left behind"]:
         print(line)

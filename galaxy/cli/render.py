@@ -12,7 +12,7 @@ from galaxy.host.journal import recover
 from galaxy.host.progress import say
 from galaxy.host.store import Store, default_store
 
-__all__ = ["need_root", "print_json", "ready_store", "require_folder", "size", "table"]
+__all__ = ["found_store", "need_root", "print_json", "ready_store", "size", "table"]
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -34,8 +34,9 @@ def need_root(purpose: str) -> None:
         raise HostError(f"{purpose} needs root", "Run it again with sudo.")
 
 
-def require_folder(store: Store) -> Store:
-    """The store; HostError when something else is where its root should be."""
+def found_store() -> Store:
+    """The store for a command that only looks; HostError when something else is where its root should be."""
+    store = default_store()
     place = next(path for path in (store.root, *store.root.parents) if path.exists())
     if not place.is_dir():
         raise HostError(
@@ -47,7 +48,7 @@ def require_folder(store: Store) -> Store:
 def ready_store(purpose: str) -> Store:
     """The store for a command that changes things: as root, made if absent, what was interrupted undone."""
     need_root(purpose)
-    store = require_folder(default_store()).ensure()
+    store = found_store().ensure()
     try:
         for line in recover(store):
             say(line)

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, table
+from galaxy.cli.render import found_store, need_root, print_json, ready_store, table
 from galaxy.host.errors import ServerError
 from galaxy.host.files import read_password
 from galaxy.host.progress import say
 from galaxy.host.settings import load_settings
-from galaxy.host.store import default_store
 from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, planned
 from galaxy.upgrade.rollback import rollback as go_back
 from galaxy.upgrade.ways import Offer, Way
@@ -54,7 +53,7 @@ def rollback(  # noqa: PLR0917 - typer hands over every option by name
     )
     if plan:
         need_root("Planning a rollback")
-        found = planned(default_store(), request)
+        found = planned(found_store(), request)
         if as_json:
             print_json(asdict(found))
         else:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, require_folder, table
+from galaxy.cli.render import found_store, need_root, print_json, ready_store, table
 from galaxy.cli.serverview import describe, print_logs, print_status
 from galaxy.host.files import read_password
 from galaxy.host.settings import load_settings
-from galaxy.host.store import Store, default_store
+from galaxy.host.store import Store
 from galaxy.server import lifecycle
 from galaxy.server.broken import former_self, load_to_remove
 from galaxy.server.config import Backend, HostNetwork, PrivateNetwork, Server, load, servers, unreadable
@@ -191,9 +191,7 @@ def rm(
     server = load_to_remove(store, name, force=force)
     joined = (server.log / "join.log").exists()
     former = former_self(store, name) if force else None
-    lifecycle.remove(server, load_settings(), force=force)
-    if former is not None:
-        lifecycle.clear(former)
+    lifecycle.remove(server, load_settings(), force=force, former=former)
     print(f"{name}: removed")
     if joined:
         print(
@@ -235,4 +233,4 @@ def _settled(name: str) -> Server:
 
 def _store() -> Store:
     need_root("Looking at servers")
-    return require_folder(default_store())
+    return found_store()

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, size, table
+from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
 from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.progress import say, step
 from galaxy.host.settings import load_settings
-from galaxy.host.store import default_store
 from galaxy.server.config import Server, load
 from galaxy.server.kept import Snapshot, config_of, damaged, find_snapshot
 from galaxy.server.kept import snapshots as snapshots_of
@@ -51,7 +50,7 @@ def snapshot(
 def snapshots(name: Name, as_json: Json = False) -> None:
     """List a server's snapshots: when, why, of which version, how large; oldest first."""
     need_root("Looking at snapshots")
-    server = load(default_store(), name)
+    server = load(found_store(), name)
     found, broken = snapshots_of(server), damaged(server)
     if as_json:
         rows = [_plain(one) for one in found]

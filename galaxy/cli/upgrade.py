@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from galaxy.cli.render import need_root, print_json, ready_store, size, table
+from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
 from galaxy.host.errors import ServerError
 from galaxy.host.settings import load_settings
-from galaxy.host.store import default_store
 from galaxy.upgrade.plan import UpgradePlan, UpgradeRequest
 from galaxy.upgrade.upgrade import UpgradeReport, planned
 from galaxy.upgrade.upgrade import upgrade as move
@@ -35,7 +34,7 @@ def upgrade(
     )
     if plan:
         need_root("Planning an upgrade")
-        _show_plan(planned(default_store(), request), as_json=as_json)
+        _show_plan(planned(found_store(), request), as_json=as_json)
         return
     store = ready_store("Upgrading a server")
     report = move(store, load_settings(), request)

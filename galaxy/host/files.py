@@ -16,7 +16,13 @@ _WRITING = ".writing"
 _WRITER = re.compile(r"\.(\d+)-[^.]*\.writing")
 # A file system that is full, over quota or read-only.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_FULL_WORDS = re.compile("No space left on device|Disk quota exceeded")
 MORE_SPACE = "Free some space, or point GALAXY_ROOT to a larger file system."
+
+
+def says_full(text: str) -> bool:
+    """Whether a program's output or log tells that a write failed for lack of space (strerror(3))."""
+    return _FULL_WORDS.search(text) is not None
 
 
 def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:

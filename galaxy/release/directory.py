@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError, HostError, InputError
-from galaxy.host.files import MORE_SPACE, sha256_file, sha256_text
+from galaxy.host.files import MORE_SPACE, says_full, sha256_file, sha256_text
 from galaxy.host.journal import Entry
 from galaxy.release.model import Origin, Release, SourceFile, SourceSpec, SourceTree
 from galaxy.release.stated import version_in
@@ -67,7 +67,7 @@ class DirectorySource:
 def _uncopied(error: shutil.Error) -> GalaxyError:
     """The first of what copytree could not copy, as (from, to, why)."""
     source, _, why = error.args[0][0]
-    if "No space left" in str(why):
+    if says_full(str(why)):
         return HostError(f"no space was left while {source} was copied", MORE_SPACE)
     return InputError(f"{source} cannot be copied: {why}", "Use a source tree of plain files and folders.")
 

@@ -4,7 +4,7 @@ import tarfile
 from pathlib import Path
 
 from galaxy.host.errors import BuildError, CommandError, HostError
-from galaxy.host.files import MORE_SPACE
+from galaxy.host.files import MORE_SPACE, says_full
 from galaxy.host.process import find_tool, run
 
 _TIMEOUT = 300.0
@@ -30,7 +30,7 @@ def unpack_tar(archive: Path, into: Path, strip: int = 1) -> None:
 
 def require_room(error: CommandError, what: str) -> None:
     """HostError when a program failed because the disk is full; it is not the source's fault then."""
-    if "No space left on device" in error.output or "Disk quota exceeded" in error.output:
+    if says_full(error.output):
         raise HostError(f"no space was left while {what}", MORE_SPACE) from None
 
 

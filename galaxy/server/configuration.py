@@ -3,10 +3,12 @@
 from galaxy.host.errors import ServerError
 from galaxy.server.config import Server
 from galaxy.server.execute import exec_
+from galaxy.server.smbconf import require_own_names
 
 
 def require_smb_conf(server: Server, trouble: str) -> None:
     """ServerError, which begins with `trouble`, when the next start of a running server would fail by its smb.conf."""
+    require_own_names(server, trouble)
     done = exec_(server, ("testparm", "-s"))
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]

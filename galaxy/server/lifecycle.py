@@ -121,8 +121,11 @@ def kill_if_running(server: Server) -> None:
         raise ServerError(f"{server.name} outlived SIGKILL", "A process hangs in the kernel; see: dmesg")
 
 
-def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
-    """Remove a server with everything it holds. InputError while it runs, unless `force`."""
+def remove(server: Server, settings: Settings, *, force: bool = False, former: Server | None = None) -> None:
+    """Remove a server with everything it holds. InputError while it runs, unless `force`.
+
+    `former` is what the server was before somebody renamed its folder: its network has its name from that.
+    """
     with locked(server.store, server.lock):
         if running.alive(server):
             if not force:
@@ -131,6 +134,8 @@ def remove(server: Server, settings: Settings, *, force: bool = False) -> None:
                 )
             stop_held(server, settings)
         clear(server)
+        if former is not None:
+            clear(former)
         with journal(server.store, "remove", server.name, freeing=True) as entry:
             entry.on_failure("tree", server.folder)  # once begun, an interruption finishes it
             (server.folder / CONFIG).unlink(missing_ok=True)  # its loss may be why it is removed

@@ -3,9 +3,8 @@
 Each is left alone when smb.conf says something of its own, and when it includes other files, which may.
 """
 
-import re
-
 from galaxy.server.config import Server
+from galaxy.server.smbconf import plain, smb_settings
 from galaxy.server.tls import DH_FILE
 
 # Where a running server finds what it starts its own housekeeping by: etc-host/later.py.
@@ -23,25 +22,17 @@ os.execv(sys.argv[1], sys.argv[1:])
 _DONE_ONCE = "private/dns_update_cache"
 _HOUSEKEEPING = {"dns update command": None, "spn update command": "/usr/sbin/samba_spnupdate"}
 _DH_PARAMETERS = "tls dh params file"
-_SETTING = re.compile(r"^\s*([^#;=\n]+?)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
-_INCLUDES = ("include", "configfile", "copy")
 
 
 def samba_options(server: Server) -> tuple[str, ...]:
     """The words for the command line of a server's start."""
-    text = (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
-    given = {_plain(name): value for name, value in _SETTING.findall(text)}
-    if any(name in given for name in _INCLUDES):
+    given = smb_settings(server)
+    if given is None:
         return ()
-    options = {} if _plain(_DH_PARAMETERS) in given else {_DH_PARAMETERS: DH_FILE}
+    options = {} if plain(_DH_PARAMETERS) in given else {_DH_PARAMETERS: DH_FILE}
     later = _HOUSEKEEPING if (server.state / _DONE_ONCE).exists() else {}
     for name, usual in later.items():
-        command = given.get(_plain(name), usual)
+        command = given.get(plain(name), usual)
         if command and command.startswith("/") and not command.endswith("\\"):
             options[name] = f"/usr/bin/python3 -IS {LATER_FILE} {command}"
     return tuple(f"--option={name}={value}" for name, value in options.items())
-
-
-def _plain(name: str) -> str:
-    """A parameter's name as Samba compares it: without spaces, in lower case (lib/param, strwicmp)."""
-    return re.sub(r"\s", "", name).lower()

@@ -11,7 +11,7 @@ import shutil
 import string
 
 from galaxy.host.errors import HostError, InputError, ServerError
-from galaxy.host.files import MORE_SPACE
+from galaxy.host.files import MORE_SPACE, says_full
 from galaxy.host.process import Completed
 from galaxy.server.config import Server
 from galaxy.server.container import run_once, runtime_words, sandbox, write_bundle
@@ -89,7 +89,7 @@ def why_failed(done: Completed) -> str:
 
 
 def _refusal(server: Server, done: Completed) -> InputError | HostError | ServerError:
-    if "No space left on device" in done.output or shutil.disk_usage(server.folder).free < _NO_SPACE:
+    if says_full(done.output) or shutil.disk_usage(server.folder).free < _NO_SPACE:
         return HostError(f"no space left for {server.name} under {server.store.root}", MORE_SPACE)
     reason = why_failed(done)
     if "password" in reason.lower():

@@ -5,13 +5,14 @@ import os
 from galaxy.host.errors import HostError, ServerError
 from galaxy.host.files import require_space
 from galaxy.server.config import Server
+from galaxy.server.smbconf import require_own_names
 
 # Bytes: what a start itself writes; Samba without room to write ends in ways that nobody understands.
 _SPACE = 4_000_000
 
 
 def require_whole(server: Server) -> None:
-    """ServerError when something of the configuration or the state is gone, HostError for a full or read-only disk.
+    """ServerError when something of its files is gone or another's, HostError for a full or read-only disk.
 
     A lost cache or log is made anew.
     """
@@ -27,6 +28,7 @@ def require_whole(server: Server) -> None:
                 f"{server.name} cannot be started: {path} is missing",
                 f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
             )
+    require_own_names(server, f"{server.name} cannot be started")
     for folder in (server.folder, server.state):
         if not os.access(folder, os.W_OK):  # root may write everywhere but on a read-only file system
             raise HostError(

@@ -250,3 +250,15 @@ def test_recovering_nothing(monkeypatch, capsys) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert run_command_line(["recover"]) == 0
     assert capsys.readouterr().out == "nothing was left behind\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["image ls", "image show x", "snapshots dc1", "upgrade dc1 4.22.11 --plan", "rollback dc1 --plan"],
+)
+def test_a_store_that_is_a_file_is_told_by_every_command_that_looks(tmp_path, monkeypatch, capsys, words):
+    (tmp_path / "store").touch()
+    monkeypatch.setenv("GALAXY_ROOT", str(tmp_path / "store"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert run_command_line(words.split()) == 3
+    assert "is no folder\n  Set GALAXY_ROOT to a folder." in capsys.readouterr().err

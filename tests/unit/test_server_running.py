@@ -18,6 +18,7 @@ from galaxy.server import container, lifecycle, logs, ports, ready, running
 from galaxy.server.broken import load_to_remove
 from galaxy.server.config import HostNetwork, Server
 from galaxy.server.provision import _refusal
+from galaxy.server.smbconf import require_own_names
 from galaxy.server.whole import require_whole
 
 
@@ -170,6 +171,31 @@ def test_what_is_missing_is_named_at_once(server, monkeypatch, lost):
     with pytest.raises(ServerError, match=f"{server.folder / lost} is missing") as caught:
         require_whole(server)
     assert "galaxy rm" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("realm = OTHER.EXAMPLE.ORG", r"`realm = OTHER.EXAMPLE.ORG`, and it is AD.EXAMPLE.ORG"),
+        ("WorkGroup=OTHER", r"`workgroup = OTHER`, and it is AD"),
+        ("netbios  name = dc7", r"`netbios name = dc7`, and it is DC1"),
+    ],
+)
+def test_a_smb_conf_of_another_server_is_refused(server, line, said):
+    server.etc.mkdir()
+    (server.etc / "smb.conf").write_text(f"[global]\n\t{line}\n")
+    with pytest.raises(ServerError, match=f"dc1 cannot be started: its smb.conf says {said}"):
+        require_own_names(server, "dc1 cannot be started")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "realm = ad.Example.org", "netbios name = %h", 'workgroup = "AD"', "include = /x\nrealm = OTHER"],
+)
+def test_a_smb_conf_that_may_well_be_right_is_left_to_samba(server, text):
+    server.etc.mkdir()
+    (server.etc / "smb.conf").write_text(f"[global]\n{text}\n")
+    require_own_names(server, "dc1 cannot be started")
 
 
 def test_a_reboot_is_told_apart(server, sleeper):

@@ -1,0 +1,39 @@
+"""What the administrator's smb.conf says, without Samba: enough to see that something is said, and who it is for."""
+
+import re
+
+from galaxy.host.errors import ServerError
+from galaxy.server.config import Server
+
+_SETTING = re.compile(r"^\s*([^#;=\n]+?)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
+_INCLUDES = ("include", "configfile", "copy")
+# What only Samba can tell the meaning of: macros, quotes, lines that go on.
+_UNCLEAR = re.compile(r'[%"\\]')
+
+
+def smb_settings(server: Server) -> dict[str, str] | None:
+    """The parameters by `plain` name, the last of each; None when smb.conf includes other files, which may say more."""
+    text = (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
+    given = {plain(name): value for name, value in _SETTING.findall(text)}
+    return None if any(name in given for name in _INCLUDES) else given
+
+
+def plain(name: str) -> str:
+    """A parameter's name as Samba compares it: without spaces, in lower case (lib/param, strwicmp)."""
+    return re.sub(r"\s", "", name).lower()
+
+
+def require_own_names(server: Server, trouble: str) -> None:
+    """ServerError, which begins with `trouble`, when smb.conf is for another domain or another DC than the server's.
+
+    Samba would start, and answer for a domain that its databases don't have.
+    """
+    config, given = server.config, smb_settings(server) or {}
+    wanted = {"realm": config.realm, "workgroup": config.domain, "netbios name": config.hostname}
+    for name, own in wanted.items():
+        said = given.get(plain(name), own)
+        if said.upper() != own.upper() and not _UNCLEAR.search(said):
+            raise ServerError(
+                f"{trouble}: its smb.conf says `{name} = {said}`, and it is {own.upper()}",
+                f"Mend it: {server.etc / 'smb.conf'}; a domain controller cannot be renamed there.",
+            )
