@@ -14,7 +14,6 @@ from impacket.ntlm import compute_nthash
 
 from verify.bench import Account
 from verify.check import NotApplicable
-from verify.clients.host import ROOT
 from verify.target import Target
 
 SUCCESS, FAILURE = 3, 4
@@ -40,7 +39,7 @@ def sign(target: Target, reply: bytes, rid: int) -> Signed:
     request = struct.pack(">IIHxx", 0, _SIGN_TO_CLIENT, number) + struct.pack("<I", rid) + reply
     with socket.socket(socket.AF_UNIX) as wire:
         wire.settimeout(_PATIENCE)
-        wire.connect(f"/proc/{target.pid}{ROOT.removeprefix('/proc/1')}{_SOCKET}")
+        wire.connect(f"/proc/{target.pid}/root{_SOCKET}")
         wire.sendall(struct.pack(">I", len(request)) + request)
         with wire.makefile("rb") as answers:
             length = answers.read(4)
