@@ -130,10 +130,7 @@ def _show_offer(offer: Offer) -> None:
 def _show(report: RollbackReport) -> None:
     print(f"{report.server}: {report.source} -> {report.target}, by {report.way}")
     if (switched := report.switch) is not None:
-        print(
-            f"  away for {switched.away:.2f} s: stopped {switched.stopped:.2f}, snapshot {switched.snapshotted:.2f}, "
-            f"started {switched.started:.2f}, probed {switched.probed:.2f}"
-        )
+        print(f"  {switched}")
     if report.kept:
         print(f"  the state of before is the snapshot {report.kept}")
     if report.after.checks is not None:

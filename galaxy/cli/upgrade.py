@@ -76,10 +76,7 @@ def _show(report: UpgradeReport) -> None:
     switched = report.switch
     print(f"{report.server}: {report.source} -> {report.target}")
     if report.after is not None:
-        print(
-            f"  away for {switched.away:.2f} s: stopped {switched.stopped:.2f}, snapshot {switched.snapshotted:.2f}, "
-            f"started {switched.started:.2f}, probed {switched.probed:.2f}"
-        )
+        print(f"  {switched}")
         if report.after.checks is not None:
             print(f"  {report.after.checks.passed} checks passed with clients at work")
     else:

@@ -30,6 +30,9 @@ from galaxy.server.swap import swap_back
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import start_smoked
 
+# Seconds: an upgrade converts nothing, and need not say so.
+_TOLD = 0.005
+
 
 class SwitchRecord(BaseModel):
     """How to get back: the image and the snapshot of before, and whether the new version may have touched the state."""
@@ -61,16 +64,27 @@ FORWARD = Back()
 
 
 class Switched(BaseModel):
-    """Seconds that each part of the switch took; `away` is from the stop's begin to the commit point."""
+    """Seconds that each part of the switch took; `away` is from the stop's begin to the commit point.
+
+    `converted` is what a rollback does to the stopped server's state.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     snapshot: str
     stopped: float = 0.0
     snapshotted: float = 0.0
+    converted: float = 0.0
     started: float = 0.0
     probed: float = 0.0
     away: float = 0.0
+
+    def __str__(self) -> str:
+        converted = f", converted {self.converted:.2f}" if self.converted >= _TOLD else ""
+        return (
+            f"away for {self.away:.2f} s: stopped {self.stopped:.2f}, snapshot {self.snapshotted:.2f}{converted}, "
+            f"started {self.started:.2f}, probed {self.probed:.2f}"
+        )
 
 
 def switch(
@@ -95,14 +109,7 @@ def switch(
     history(server)  # it has to be readable: it is written at the commit point
     warm(server.as_image(plan.target.id))
     ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
-    record = SwitchRecord(
-        image_id=plan.source.id,
-        snapshot=ahead.id,
-        running=plan.running and sound,
-        touched=False,
-        ready_timeout=settings.ready_timeout,
-        stop_timeout=settings.stop_timeout,
-    )
+    record = _back_to(plan, ahead.id, settings, running=plan.running and sound)
     with ExitStack() as stack:
         if start:
             stack.enter_context(hold(entry, server))
@@ -112,17 +119,35 @@ def switch(
         kept = snapshot.complete(server, ahead)
         snapshotted = time.monotonic() - began - stopped
         _note(server, record.model_copy(update={"touched": True}))
-        convert(server)
+        converted = _seconds(lambda: convert(server))
         moved = with_image(server, plan.target.id)
         started, probed = _started(moved, settings) if start else (0.0, 0.0)
     return Switched(
         snapshot=kept.id,
         stopped=stopped,
         snapshotted=snapshotted,
+        converted=converted,
         started=started,
         probed=probed,
         away=time.monotonic() - began if start else 0.0,
     )
+
+
+def _back_to(plan: UpgradePlan, kept: str, settings: Settings, *, running: bool) -> SwitchRecord:
+    return SwitchRecord(
+        image_id=plan.source.id,
+        snapshot=kept,
+        running=running,
+        touched=False,
+        ready_timeout=settings.ready_timeout,
+        stop_timeout=settings.stop_timeout,
+    )
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
 
 
 def _started(server: Server, settings: Settings) -> tuple[float, float]:
