@@ -21,7 +21,7 @@ from verify.target import Target, load_target
 
 # Fixtures of a plugin are what its module holds.
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
-# Why nothing of the --target answers; "" when something does.
+# Why the --target cannot be checked: nothing answers, or it is another one; "" when it can.
 _SILENCE = pytest.StashKey[str]()
 
 
@@ -122,17 +122,23 @@ def _in_order(items: list[pytest.Item]) -> list[pytest.Item]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_galaxy_target(item: pytest.Item) -> Target | None:
-    """The server of `--target`, when no other plugin knows one; Blocked when nothing of it answers."""
+    """The server of `--target`, when no other plugin knows one; Blocked when it isn't what its file says."""
     found = item.config.stash.get(TARGET, None)
     if found is not None:
         _require_answer(item.config, found)
     return found
 
 
+def _mismatch(asked: Target) -> str:
+    from verify.clients.stated import mismatch  # noqa: PLC0415 - as in verify.bench
+
+    return mismatch(asked)
+
+
 def _require_answer(config: pytest.Config, asked: Target) -> None:
     """Ask once: every check of a dead address would else fail in its own way, after its own timeout."""
     if _SILENCE not in config.stash:
-        config.stash[_SILENCE] = silence(asked.address)
+        config.stash[_SILENCE] = silence(asked.address) or _mismatch(asked)
     if why := config.stash[_SILENCE]:
         raise Blocked(why)
 

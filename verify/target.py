@@ -1,5 +1,6 @@
 """What is being checked, and with which credentials: one domain controller, built by Galaxy or not."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from galaxy.host.errors import InputError
 from galaxy.host.files import read_password
 from galaxy.host.process import Completed, run
 from galaxy.host.settings import parse_toml
@@ -106,10 +108,22 @@ def _from_file(body: _TargetFile, folder: Path) -> Target:
         admin_user=body.admin_user,
         password=read_password(folder / body.password_file),
         version=Version.parse(body.version) if body.version else None,
-        shell=prefix_shell(body.shell) if body.shell else None,
-        log_folder=folder / body.log_folder if body.log_folder else None,
-        pid=body.pid or None,
+        shell=prefix_shell(_program(body.shell)) if body.shell else None,
+        log_folder=_there(folder / body.log_folder, "log_folder") if body.log_folder else None,
+        pid=int(_there(Path("/proc", str(body.pid)), "pid").name) if body.pid else None,
     )
+
+
+def _program(argv: list[str]) -> list[str]:
+    if shutil.which(argv[0]) is None:
+        raise InputError(f"shell: there is no program {argv[0]}", "Name one that this host has.")
+    return argv
+
+
+def _there(path: Path, key: str) -> Path:
+    if not path.is_dir():
+        raise InputError(f"{key}: there is no {path}", "Correct it, or leave the key out.")
+    return path
 
 
 def prefix_shell(prefix: Sequence[str]) -> Shell:

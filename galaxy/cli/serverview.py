@@ -33,7 +33,7 @@ def _interrupted(server: Server) -> str:
     """Of a server on which a command was cut off, what comes of that."""
     verb = interrupted(server.store, server.name)
     return (
-        f"has a {verb} that was interrupted; the next command that changes anything settles it"
+        f"was left by an interrupted {verb}; the next command that changes anything settles it"
         if verb
         else ""
     )

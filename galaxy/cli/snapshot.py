@@ -11,6 +11,7 @@ from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.progress import say, step
 from galaxy.host.settings import load_settings
 from galaxy.server.config import Server, load
+from galaxy.server.history import last_upgrade
 from galaxy.server.kept import Snapshot, config_of, damaged, find_snapshot
 from galaxy.server.kept import snapshots as snapshots_of
 from galaxy.server.lifecycle import held
@@ -105,18 +106,22 @@ def prune(
     keep: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Leave this many of the newest, however old; by default as in the settings."
+            min=0,
+            help="Leave this many of the newest and remove the others, of any age without --older-than.",
         ),
     ] = None,
     older_than: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="DAYS", help="Remove none that is younger; by default as in the settings."
+            min=0, metavar="DAYS", help="Remove those that are older, the newest too without --keep."
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Remove old snapshots of a server: those that are old enough and not among the newest. Pinned ones stay."""
+    """Remove old snapshots of a server: those that are old enough and not among the newest. Pinned ones stay.
+
+    With neither --keep nor --older-than, the settings say how many stay and how old the others may become.
+    """
     server = load(ready_store("Removing snapshots"), name)
     if ids and (keep is not None or older_than is not None):
         raise InputError("ids, and a number or an age, are two ways of choosing", "Give one of them.")
@@ -129,6 +134,9 @@ def prune(
     print(f"{name}: {len(gone)} removed, {size(freed)}; {len(snapshots_of(server))} left")
     for one in gone:
         print(f"  {one.id}  {one.reason}")
+    last = last_upgrade(server)
+    if last is not None and last.snapshot in {one.id for one in gone}:
+        print(f"  with it goes a way back from the last upgrade; the others: galaxy rollback {name} --plan")
 
 
 def _row(one: Snapshot) -> tuple[str, str, str, str]:

@@ -164,6 +164,9 @@ def _require_expression(selection: str) -> None:
 def _nothing(selection: str, said: Sequence[str], begins: re.Pattern[str]) -> GalaxyError:
     """Why nothing was run: nothing was selected, or pytest broke before it came to that, which is a defect."""
     if selection and any(begins.match(line) for line in said):
-        return InputError(f"-k {selection!r} selects no check", "Name an area, a check or a checkpoint.")
+        return InputError(
+            f"-k {selection!r} selects no check",
+            "Name an area, a check or a checkpoint; some need --tier full.",
+        )
     last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
     return GalaxyError(f"the checks could not be started: {last}", "See: galaxy doctor")

@@ -118,4 +118,6 @@ def read_password(file: Path) -> str:
         raise InputError(f"{file} has no password in it", hint)
     if len(lines) > 1:
         raise InputError(f"{file} has more than one line", hint)
+    if not lines[0].isprintable():
+        raise InputError(f"the password in {file} has characters that nobody can type", hint)
     return lines[0]

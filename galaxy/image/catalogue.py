@@ -14,6 +14,8 @@ MANIFEST = "manifest.json"
 # Digits of an id that people see; a prefix of at least this many always means an id, not a version.
 SHORT = 12
 _LEAST_PREFIX = 4
+# Ends the reference of an image that was made of binary packages.
+_PACKAGES = "+packages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Image:
 
 def reference(version: str, *, packaged: bool) -> str:
     """The reference by version, of an image built from source or made of packages."""
-    return f"{version}+packages" if packaged else version
+    return f"{version}{_PACKAGES}" if packaged else version
 
 
 def load_image(folder: Path) -> Image:
@@ -102,7 +104,7 @@ class Catalogue:
         images = self.images()
         if not ref:
             raise InputError("no image is named", _offer(list(images), "VERSION"))
-        for wanted in (ref, f"{ref}+packages"):
+        for wanted in (ref, f"{ref}{_PACKAGES}"):
             named = [image for image in images if image.ref == wanted]
             if named:
                 return named[0]
@@ -146,6 +148,15 @@ def _image_of(server_file: Path) -> str | None:
 
 def _offer(images: list[Image], ref: str) -> str:
     if not images:
-        return f"The store has no images yet; make one: galaxy build {ref} --packages"
+        return f"The store has no images yet; make one: {_build(ref, quick=True)}"
     listed = ", ".join(f"{image.ref} ({image.id[:SHORT]})" for image in images)
-    return f"Name one of: {listed}. Or make it: galaxy build {ref}"
+    return f"Name one of: {listed}. Or make it: {_build(ref, quick=ref.endswith(_PACKAGES))}"
+
+
+def _build(ref: str, *, quick: bool) -> str:
+    """The command that makes such an image; with VERSION where the ref names none."""
+    try:
+        name = str(Version.parse(ref.removesuffix(_PACKAGES)))
+    except InputError:
+        name = "VERSION"
+    return f"galaxy build {name}{' --packages' if quick else ''}"

@@ -89,7 +89,8 @@ def import_image(store: Store, path: Path) -> Image:
     InputError for a file that is no export or not all there, PolicyError for one that was changed.
     """
     if not path.is_file():
-        raise InputError(f"there is no file {path}", "Name a file that galaxy image export wrote.")
+        why = "is no file" if path.exists() else "is not there"
+        raise InputError(f"{path} {why}", "Name a file that galaxy image export wrote.")
     store.images.mkdir(parents=True, exist_ok=True)
     require_space(store.images, path.stat().st_size, "importing the image")
     with journal(store, "import", path.name) as entry, _opened(path) as archive:

@@ -124,7 +124,10 @@ def require_private(address: str, network: PrivateNetwork, taken: tuple[ServerCo
         )
     for config in taken:
         if config.address == address and isinstance(config.network, PrivateNetwork):
-            raise InputError(f"{address} is the address of the server {config.name}", "Give another one.")
+            raise InputError(
+                f"{address} is the address of the server {config.name}",
+                "Give another one: with --address, or in server.toml of a server that is there.",
+            )
     require_unused(subnet, network.bridge, netns.reaches())
 
 

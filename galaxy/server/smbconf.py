@@ -28,7 +28,13 @@ def require_own_names(server: Server, trouble: str) -> None:
 
     Samba would start, and answer for a domain that its databases don't have.
     """
-    config, given = server.config, smb_settings(server) or {}
+    config, given = server.config, smb_settings(server)
+    if given is None:
+        return
+    if "realm" not in given:
+        raise ServerError(
+            f"{trouble}: its smb.conf names no realm", f"Put it back: {server.etc / 'smb.conf'}"
+        )
     wanted = {"realm": config.realm, "workgroup": config.domain, "netbios name": config.hostname}
     for name, own in wanted.items():
         said = given.get(plain(name), own)

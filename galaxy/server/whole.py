@@ -28,6 +28,11 @@ def require_whole(server: Server) -> None:
                 f"{server.name} cannot be started: {path} is missing",
                 f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
             )
+    for file in (server.etc / "smb.conf", server.state / "private/sam.ldb"):
+        if not file.is_file():
+            raise ServerError(
+                f"{server.name} cannot be started: {file} is no file", "Put it back from a copy."
+            )
     require_own_names(server, f"{server.name} cannot be started")
     for folder in (server.folder, server.state):
         if not os.access(folder, os.W_OK):  # root may write everywhere but on a read-only file system

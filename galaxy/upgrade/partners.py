@@ -88,9 +88,9 @@ def usn_rollback(name: str, partners: tuple[Partner, ...]) -> PolicyError:
         f"{name} has replicated with {known}: with an older state its next changes would carry numbers (USNs) "
         "that those have seen already, and never reach them, silently",
         f"Ways back that lose nothing: of an upgrade those that galaxy rollback {name} --plan offers; of anything else "
-        f"to remove the server (galaxy rm {name}) and to join it anew (galaxy join). "
-        "Should the others no longer exist, remove them first: samba-tool domain demote "
-        "--remove-other-dead-server=NAME",
+        f"to remove the server (galaxy rm {name}), have another DC forget it (there: samba-tool domain demote "
+        "--remove-other-dead-server=NAME) and join it anew (galaxy join). Should the others no longer exist, have "
+        "this one forget them in the same way.",
     )
 
 

@@ -160,7 +160,7 @@ def test_what_is_missing_is_named_at_once(server, monkeypatch, lost):
     for folder in (server.etc, server.state / "private"):
         folder.mkdir(parents=True)
     for file in (server.etc / "smb.conf", server.state / "private/sam.ldb"):
-        file.touch()
+        file.write_text("realm = AD.EXAMPLE.ORG\n")
     require_whole(server)
     assert server.cache.is_dir()
     with monkeypatch.context() as patched:
@@ -177,8 +177,8 @@ def test_what_is_missing_is_named_at_once(server, monkeypatch, lost):
     ("line", "said"),
     [
         ("realm = OTHER.EXAMPLE.ORG", r"`realm = OTHER.EXAMPLE.ORG`, and it is AD.EXAMPLE.ORG"),
-        ("WorkGroup=OTHER", r"`workgroup = OTHER`, and it is AD"),
-        ("netbios  name = dc7", r"`netbios name = dc7`, and it is DC1"),
+        ("realm = AD.EXAMPLE.ORG\nWorkGroup=OTHER", r"`workgroup = OTHER`, and it is AD"),
+        ("realm = AD.EXAMPLE.ORG\nnetbios  name = dc7", r"`netbios name = dc7`, and it is DC1"),
     ],
 )
 def test_a_smb_conf_of_another_server_is_refused(server, line, said):
@@ -190,12 +190,19 @@ def test_a_smb_conf_of_another_server_is_refused(server, line, said):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "realm = ad.Example.org", "netbios name = %h", 'workgroup = "AD"', "include = /x\nrealm = OTHER"],
+    ["", "netbios name = %h", 'workgroup = "AD"', "include = /x\nrealm = OTHER"],
 )
 def test_a_smb_conf_that_may_well_be_right_is_left_to_samba(server, text):
     server.etc.mkdir()
-    (server.etc / "smb.conf").write_text(f"[global]\n{text}\n")
+    (server.etc / "smb.conf").write_text(f"[global]\nrealm = ad.Example.org\n{text}\n")
     require_own_names(server, "dc1 cannot be started")
+
+
+def test_a_smb_conf_that_is_none_is_refused(server):
+    server.etc.mkdir()
+    (server.etc / "smb.conf").write_bytes(b"\0\xff" * 9)
+    with pytest.raises(ServerError, match=r"its smb\.conf names no realm"):
+        require_own_names(server, "dc1 cannot be started")
 
 
 def test_a_reboot_is_told_apart(server, sleeper):

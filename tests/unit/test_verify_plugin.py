@@ -200,6 +200,7 @@ def test_a_check_without_a_server_is_blocked(pytester: pytest.Pytester) -> None:
 
 def test_passwords_stay_out_of_everything(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify.plugin, "silence", lambda _address: "")
+    monkeypatch.setattr(verify.plugin, "_mismatch", lambda _target: "")
     secret = "Top-Secret-99"
     (pytester.path / "password").write_text(secret)
     (pytester.path / "target.toml").write_text(
@@ -273,5 +274,17 @@ def test_one_service_that_answers_is_enough(
     with socket.create_server(("127.0.0.77", 0)) as served:
         port = served.getsockname()[1]
         monkeypatch.setattr(reach, "_PORTS", {port: "LDAP", 1: "SMB"})
+        monkeypatch.setattr(verify.plugin, "_mismatch", lambda _target: "")
         _, lines = run(pytester, TWO_CHECKS, "--target", target_file)
     assert {line["outcome"] for line in lines.values()} == {"passed"}
+
+
+def test_a_target_that_is_another_one_blocks_everything(
+    pytester: pytest.Pytester, target_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify.plugin, "silence", lambda _address: "")
+    monkeypatch.setattr(verify.plugin, "_mismatch", lambda target: f"{target.realm} is not its realm")
+    _, lines = run(pytester, TWO_CHECKS, "--target", target_file)
+    assert {(line["outcome"], line["message"]) for line in lines.values()} == {
+        ("blocked", "EXAMPLE.TEST is not its realm")
+    }

@@ -1,0 +1,61 @@
+"""A running server as the target of the checks: what its file says is compared with what it says itself."""
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def target(machine):
+    """A function that writes the server's target file with some keys changed."""
+    answer = machine.create("dc1", "--address", machine.addresses[0])
+    assert answer.code == 0, answer.err
+    assert machine.galaxy("start", "dc1").code == 0
+    (machine.store.root / "wrong-password").write_text("Wrong-1\n")
+
+    def written(**changed):
+        keys = {
+            "address": machine.addresses[0],
+            "fqdn": "dc1.ad.example.org",
+            "realm": "AD.EXAMPLE.ORG",
+            "domain": "AD",
+            "password_file": str(machine.folder("dc1") / "secrets/admin-password"),
+        }
+        file = machine.store.root / "target.toml"
+        file.write_text("".join(f'{key} = "{value}"\n' for key, value in (keys | changed).items()))
+        return file
+
+    yield written
+    assert machine.galaxy("rm", "dc1", "--force").code == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"realm": "OTHER.TEST"}, "realm is OTHER.TEST, and the domain controller says AD.EXAMPLE.ORG"),
+        (
+            {"base_dn": "DC=other"},
+            "base_dn is DC=other, and the domain controller says DC=ad,DC=example,DC=org",
+        ),
+        ({"fqdn": "dc2.ad.example.org"}, "fqdn is dc2.ad.example.org, and the domain controller says dc1."),
+        ({"domain": "OTHER"}, "domain is OTHER, and the domain controller says AD"),
+        ({"password_file": "wrong-password"}, "does not let Administrator in with the password given: "),
+    ],
+)
+def test_a_target_that_is_another_one_is_told_once(machine, target, changed, why):
+    answer = machine.galaxy("verify", "--target", target(**changed), "--tier", "smoke")
+    assert answer.code == 1
+    (told,) = [line for line in answer.out.splitlines() if line.startswith(("blocked: ", "failed: "))]
+    assert why in told
+
+
+def test_a_target_that_is_right_passes(machine, target):
+    answer = machine.galaxy("verify", "--target", target(), "--tier", "smoke")
+    assert answer.code == 0, answer.out + answer.err
+    assert "failed: " not in answer.out
+
+
+def test_checks_of_the_host_and_of_signed_time_apply_to_a_server_of_galaxys(machine, target):
+    target()  # the server runs
+    chosen = ("--tier", "full", "-k", "host.seccomp or time.signed-reply or join.member")
+    answer = machine.galaxy("verify", "--server", "dc1", *chosen)
+    assert answer.code == 0, answer.out + answer.err
+    assert "3 passed" in answer.out, answer.out
