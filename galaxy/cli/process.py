@@ -1,5 +1,6 @@
 """Signals and exit codes of a galaxy process: every error ends here."""
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,9 @@ from galaxy.host.progress import say
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
+_WRITABLE = (
+    "See what made it so (dmesg), then mount it for writing again, or point GALAXY_ROOT to another place."
+)
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -119,7 +123,8 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in FULL:
         # The host's matter, wherever it is met.
         place = f": {error.filename}" if error.filename else ""
-        error = HostError(f"{error.strerror}{place}", MORE_SPACE)
+        advice = _WRITABLE if error.errno == errno.EROFS else MORE_SPACE
+        error = HostError(f"{error.strerror}{place}", advice)
     if isinstance(error, GalaxyError):
         show_error(error)
         return error.exit_code

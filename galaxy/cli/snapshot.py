@@ -24,6 +24,8 @@ from galaxy.upgrade.partners import require_no_partners
 
 Name = Annotated[str, typer.Argument(help="The server's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+# Letters of a reason: what a list can show.
+_REASON = 120
 
 
 def snapshot(
@@ -36,8 +38,11 @@ def snapshot(
 
     A running one goes on; who writes to its databases waits for some milliseconds.
     """
-    if not reason.isprintable():
-        raise InputError("a snapshot's reason is one line of printable text", "Leave out control characters.")
+    if not reason.isprintable() or len(reason) > _REASON:
+        raise InputError(
+            f"a snapshot's reason is one line of printable text, {_REASON} letters at most",
+            "Make it shorter.",
+        )
     made = take(load(ready_store("Taking a snapshot"), name), reason, pinned=pin)
     if as_json:
         print_json(_plain(made))

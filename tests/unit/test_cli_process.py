@@ -68,11 +68,18 @@ def test_a_failed_program_is_the_hosts_matter(raising, galaxy_command) -> None:
     assert galaxy_command("ls") == (3, "", "error: mount ended with 32: wrong fs type\n")
 
 
-def test_a_full_disk_is_the_hosts_matter(raising, galaxy_command) -> None:
-    raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/store/x"))
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "No space left on device: /store/x\n  Free some space"),
+        (errno.EROFS, "Read-only file system: /store/x\n  See what made it so (dmesg)"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_the_hosts_matter(raising, galaxy_command, number, words) -> None:
+    raising(OSError(number, os.strerror(number), "/store/x"))
     code, _, err = galaxy_command("ls")
     assert code == 3
-    assert err.startswith("error: No space left on device: /store/x\n  Free some space")
+    assert err.startswith(f"error: {words}")
 
 
 @pytest.mark.parametrize(
