@@ -22,7 +22,7 @@ from verify.target import Target, load_target
 # Fixtures of a plugin are what its module holds.
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
 # Why the --target cannot be checked: nothing answers, or it is another one; "" when it can.
-_SILENCE = pytest.StashKey[str]()
+_TROUBLE = pytest.StashKey[str]()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -137,9 +137,9 @@ def _mismatch(asked: Target) -> str:
 
 def _require_answer(config: pytest.Config, asked: Target) -> None:
     """Ask once: every check of a dead address would else fail in its own way, after its own timeout."""
-    if _SILENCE not in config.stash:
-        config.stash[_SILENCE] = silence(asked.address) or _mismatch(asked)
-    if why := config.stash[_SILENCE]:
+    if _TROUBLE not in config.stash:
+        config.stash[_TROUBLE] = silence(asked.address) or _mismatch(asked)
+    if why := config.stash[_TROUBLE]:
         raise Blocked(why)
 
 

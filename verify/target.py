@@ -110,7 +110,7 @@ def _from_file(body: _TargetFile, folder: Path) -> Target:
         version=Version.parse(body.version) if body.version else None,
         shell=prefix_shell(_program(body.shell)) if body.shell else None,
         log_folder=_there(folder / body.log_folder, "log_folder") if body.log_folder else None,
-        pid=int(_there(Path("/proc", str(body.pid)), "pid").name) if body.pid else None,
+        pid=_process(body.pid) if body.pid else None,
     )
 
 
@@ -118,6 +118,11 @@ def _program(argv: list[str]) -> list[str]:
     if shutil.which(argv[0]) is None:
         raise InputError(f"shell: there is no program {argv[0]}", "Name one that this host has.")
     return argv
+
+
+def _process(pid: int) -> int:
+    _there(Path("/proc", str(pid)), "pid")
+    return pid
 
 
 def _there(path: Path, key: str) -> Path:

@@ -11,14 +11,11 @@ from typing import TextIO, cast
 
 from galaxy.cli.app import application
 from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
-from galaxy.host.files import FULL, MORE_SPACE
+from galaxy.host.files import FULL, MORE_SPACE, READ_ONLY
 from galaxy.host.progress import say
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
-_WRITABLE = (
-    "See what made it so (dmesg), then mount it for writing again, or point GALAXY_ROOT to another place."
-)
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -123,7 +120,7 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in FULL:
         # The host's matter, wherever it is met.
         place = f": {error.filename}" if error.filename else ""
-        advice = _WRITABLE if error.errno == errno.EROFS else MORE_SPACE
+        advice = READ_ONLY if error.errno == errno.EROFS else MORE_SPACE
         error = HostError(f"{error.strerror}{place}", advice)
     if isinstance(error, GalaxyError):
         show_error(error)

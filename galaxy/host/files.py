@@ -17,6 +17,7 @@ _WRITER = re.compile(r"\.(\d+)-[^.]*\.writing")
 # A file system that is full, over quota or read-only.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _FULL_WORDS = re.compile("No space left on device|Disk quota exceeded")
+READ_ONLY = "See what made it so (dmesg), then mount it for writing again."
 MORE_SPACE = "Free some space, or point GALAXY_ROOT to a larger file system."
 
 

@@ -28,7 +28,13 @@ def require_own_names(server: Server, trouble: str) -> None:
 
     Samba would start, and answer for a domain that its databases don't have.
     """
-    config, given = server.config, smb_settings(server)
+    try:
+        config, given = server.config, smb_settings(server)
+    except OSError as error:
+        raise ServerError(
+            f"{trouble}: its smb.conf cannot be read: {error.strerror}",
+            f"Put it back: {server.etc / 'smb.conf'}",
+        ) from None
     if given is None:
         return
     if "realm" not in given:

@@ -3,7 +3,7 @@
 import os
 
 from galaxy.host.errors import HostError, ServerError
-from galaxy.host.files import require_space
+from galaxy.host.files import READ_ONLY, require_space
 from galaxy.server.config import Server
 from galaxy.server.smbconf import require_own_names
 
@@ -16,19 +16,14 @@ def require_whole(server: Server) -> None:
 
     A lost cache or log is made anew.
     """
-    for path in (
-        server.etc,
-        server.etc / "smb.conf",
-        server.state,
-        server.state / "private",
-        server.state / "private/sam.ldb",
-    ):
+    files = (server.etc / "smb.conf", server.state / "private/sam.ldb")
+    for path in (server.etc, server.state, server.state / "private", *files):
         if not path.exists():
             raise ServerError(
                 f"{server.name} cannot be started: {path} is missing",
                 f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
             )
-    for file in (server.etc / "smb.conf", server.state / "private/sam.ldb"):
+    for file in files:
         if not file.is_file():
             raise ServerError(
                 f"{server.name} cannot be started: {file} is no file", "Put it back from a copy."
@@ -38,7 +33,7 @@ def require_whole(server: Server) -> None:
         if not os.access(folder, os.W_OK):  # root may write everywhere but on a read-only file system
             raise HostError(
                 f"{server.name} cannot be started: {folder} is on a read-only file system",
-                "See what made it so (dmesg), then mount it for writing again.",
+                READ_ONLY,
             )
     require_space(server.folder, _SPACE, f"starting {server.name}")
     for folder in (server.cache, server.log):

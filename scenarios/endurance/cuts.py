@@ -48,8 +48,3 @@ def cut(ground: Ground, *, one_by_one: bool) -> None:
             with suppress(ProcessLookupError):  # the first process takes the others with it
                 os.kill(pid, signal.SIGKILL)
     lifecycle.kill_if_running(server)
-    deadline = time.monotonic() + 10
-    while running.alive(server) is not None:
-        if time.monotonic() > deadline:
-            raise LostError("the server outlived SIGKILL")
-        time.sleep(0.01)

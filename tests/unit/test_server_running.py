@@ -198,6 +198,11 @@ def test_a_smb_conf_that_may_well_be_right_is_left_to_samba(server, text):
     require_own_names(server, "dc1 cannot be started")
 
 
+def test_a_smb_conf_that_is_gone_under_a_running_server_is_refused(server):
+    with pytest.raises(ServerError, match=r"its smb\.conf cannot be read: No such file"):
+        require_own_names(server, "dc1 is broken before the upgrade")
+
+
 def test_a_smb_conf_that_is_none_is_refused(server):
     server.etc.mkdir()
     (server.etc / "smb.conf").write_bytes(b"\0\xff" * 9)

@@ -7,7 +7,7 @@ import pytest
 
 from galaxy.host.errors import InputError
 from galaxy.release.version import Version
-from verify.clients.ldap import sid_text
+from verify.clients.descriptor import sid_text
 from verify.target import Target, load_target, prefix_shell
 
 GOOD = """

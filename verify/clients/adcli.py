@@ -47,9 +47,7 @@ class Computer:
 
     def log_on(self, keytab: str = "") -> tuple[str, Completed]:
         """Ask for a TGT with the keytab's newest key; its credential cache, and what kinit said."""
-        cache = str(self.kerberos.file("ccache."))
-        argv = ("kinit", "-k", "-t", keytab or self.keytab, self.principal)
-        return cache, self.kerberos.run(*argv, cache=cache)
+        return self.kerberos.by_keytab(self.principal, keytab or self.keytab)
 
     @property
     def _who(self) -> tuple[str, ...]:

@@ -24,10 +24,15 @@ class Ace:
 
 
 def sid_text(raw: bytes) -> str:
-    """S-1-5-... of a packed SID."""
+    """S-1-5-... of a packed SID (MS-DTYP 2.4.2), which LDAP filters take too: ldap3 can't send binary in those."""
     count = raw[1]
     parts = struct.unpack_from(f"<{count}I", raw, 8)
     return "-".join(["S", str(raw[0]), str(int.from_bytes(raw[2:8], "big")), *map(str, parts)])
+
+
+def rid_of(raw: bytes) -> int:
+    """The last part of a packed SID: who it is in its domain."""
+    return int(struct.unpack("<I", raw[-4:])[0])
 
 
 def sid_bytes(text: str) -> bytes:

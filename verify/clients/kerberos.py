@@ -94,6 +94,11 @@ class Kerberos:
         cache = cache or str(self.file("ccache."))
         return self.run("kinit", *options, principal, cache=cache, stdin=password + "\n", config=config)
 
+    def by_keytab(self, principal: str, keytab: str) -> tuple[str, Completed]:
+        """Ask for a TGT with a keytab's newest key; its credential cache, and what kinit said, good or bad."""
+        cache = str(self.file("ccache."))
+        return cache, self.run("kinit", "-k", "-t", keytab, principal, cache=cache)
+
     def service_ticket(self, principal: str, *options: str, cache: str = "") -> Completed:
         """Ask for a service ticket with kvno and return what it said."""
         return self.run("kvno", *options, principal, cache=cache or self.admin)

@@ -296,13 +296,6 @@ class Ldap:
         )
 
 
-def sid_text(sid: bytes) -> str:
-    """A SID as S-1-5-21-..., the form that filters take (MS-DTYP 2.4.2.1; ldap3 can't send binary in filters)."""
-    authority = int.from_bytes(sid[2:8], "big")
-    parts = [int.from_bytes(sid[place : place + 4], "little") for place in range(8, 8 + 4 * sid[1], 4)]
-    return "-".join(["S", str(sid[0]), str(authority), *map(str, parts)])
-
-
 def samba_version(address: str) -> Version | None:
     """The version that a Samba tells anybody in its rootDSE; None for other vendors' servers."""
     connection = ldap3.Connection(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from impacket.ntlm import compute_nthash
 
-from verify.bench import Account
 from verify.check import NotApplicable
 from verify.target import Target
 
@@ -54,11 +53,6 @@ def sign(target: Target, reply: bytes, rid: int) -> Signed:
 def reply() -> bytes:
     """A time server's reply to a client: version 3, mode 4, and times that nobody reads."""
     return bytes([0x1C]) + secrets.token_bytes(_REPLY_BYTES - 1)
-
-
-def rid_of(account: Account) -> int:
-    """The last part of an account's SID."""
-    return int(struct.unpack("<I", account.sid[-4:])[0])
 
 
 def signature(packet: bytes, password: str) -> bytes:

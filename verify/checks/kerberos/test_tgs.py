@@ -75,8 +75,7 @@ def test_rc4_service_ticket(kerberos: Kerberos, bench: Bench, target: Target) ->
 def test_service_keytab(kerberos: Kerberos, bench: Bench) -> None:
     service = service_account(bench)
     keytab = kerberos.keytab(service.principal, service.password)
-    cache = str(kerberos.file("ccache."))
-    done = kerberos.run("kinit", "-k", "-t", keytab, service.principal, cache=cache)
+    _, done = kerberos.by_keytab(service.principal, keytab)
     assert done.returncode == 0, f"the keytab was refused: {done.output}"
     ticket = kerberos.service_ticket(service.principal, "-k", keytab)
     assert ticket.returncode == 0, f"the service cannot read its tickets: {ticket.output}"

@@ -5,7 +5,8 @@ import re
 from verify.bench import Bench, unique
 from verify.check import check
 from verify.clients import controls
-from verify.clients.ldap import Ldap, refused, sid_text
+from verify.clients.descriptor import sid_text
+from verify.clients.ldap import Ldap, refused
 from verify.target import Target
 
 _IN_CHAIN = "1.2.840.113556.1.4.1941"

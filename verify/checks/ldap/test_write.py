@@ -4,7 +4,8 @@ import ldap3
 
 from verify.bench import Bench, unique
 from verify.check import check
-from verify.clients.ldap import SHOW_DELETED, Ldap, refused, sid_text
+from verify.clients.descriptor import sid_text
+from verify.clients.ldap import SHOW_DELETED, Ldap, refused
 from verify.target import Target
 
 

@@ -7,7 +7,7 @@ from verify.bench import Bench, unique
 from verify.check import check
 from verify.clients import rpc
 from verify.clients import samr as accounts
-from verify.clients.descriptor import sid_text
+from verify.clients.descriptor import rid_of, sid_text
 from verify.clients.ntstatus import SUCCESS
 from verify.target import Target
 
@@ -49,7 +49,7 @@ def test_samr_domains(target: Target) -> None:
 @check("rpc.samr-users", loses="administration tools and old members would not see the users")
 def test_samr_users(target: Target, bench: Bench) -> None:
     user = bench.account()
-    rid = int(sid_text(bench.admin.read(user.dn, ["objectSid"]).raw("objectSid")).rpartition("-")[2])
+    rid = rid_of(bench.admin.read(user.dn, ["objectSid"]).raw("objectSid"))
     with accounts.opened(target) as call:
         found = accounts.users(call, target)
     assert found.get(user.name) == rid, f"expected {user.name} with RID {rid}, got {found.get(user.name)}"
