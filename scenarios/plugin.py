@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Generator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,8 @@ from verify.target import Target
 
 CELLS = pytest.StashKey[tuple[Cell, ...]]()
 RUN = pytest.StashKey[RunInfo]()
+# Where each check is put: the parameters of all of them.
+PLACES = pytest.StashKey[Any]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -109,6 +112,11 @@ def _plan(config: pytest.Config) -> RunInfo:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Move into the lab, before anything can open a socket or start a thread."""
     config = session.config
+    config.stash[PLACES] = [
+        pytest.param(place, id=str(place), marks=pytest.mark.xdist_group(_group(cell.name)))
+        for cell in config.stash[CELLS]
+        for place in cell.check_places()
+    ]
     if _is_worker(config) or not _has_workers(config):
         config.stash[WORKER] = Worker.begin(config.option.results)
 
@@ -124,12 +132,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Put every check at every checkpoint of every cell."""
     if check_of(metafunc) is not None:
-        places = [
-            pytest.param(place, id=str(place), marks=pytest.mark.xdist_group(_group(cell.name)))
-            for cell in metafunc.config.stash[CELLS]
-            for place in cell.check_places()
-        ]
-        metafunc.parametrize("place", places, indirect=True)
+        metafunc.parametrize("place", metafunc.config.stash[PLACES], indirect=True)
 
 
 @pytest.hookimpl(trylast=True)

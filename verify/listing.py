@@ -27,7 +27,7 @@ def all_checks(folder: Path = CHECKS_FOLDER) -> tuple[CheckInfo, ...]:
 
 def _checks_in(file: Path) -> Iterator[CheckInfo]:
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    for node in ast.walk(tree):
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             yield from (info for call in node.decorator_list if (info := _info(call)) is not None)
 

@@ -1,5 +1,6 @@
 """The pytest plugin of the checks: options, places, order, outcomes, results. `-p verify.plugin` loads it."""
 
+import gc
 import signal
 from collections.abc import Generator
 from pathlib import Path
@@ -19,6 +20,9 @@ from verify.progress import Progress
 from verify.record import IDENTITY, Identity, Recorder, hide, judge
 from verify.target import Target, load_target
 
+# What is loaded and collected stays: looking for garbage in it would take a tenth of the start. On again when all is
+# collected.
+gc.disable()
 # Fixtures of a plugin are what its module holds.
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
 # Why the --target cannot be checked: nothing answers, or it is another one; "" when it can.
@@ -47,13 +51,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read what the run needs once; a wrong file ends it before anything starts."""
+    worker = hasattr(config, "workerinput")  # whose controller has looked at the ids, which takes a while
     try:
-        config.stash[EXPECTED] = load_expected(config.option.known, {info.id for info in all_checks()})
+        ids = None if worker else {info.id for info in all_checks()}
+        config.stash[EXPECTED] = load_expected(config.option.known, ids)
         if config.option.target is not None:
             _set_target(config, load_target(config.option.target))
     except GalaxyError as error:
         raise pytest.UsageError(str(error)) from None
-    if not hasattr(config, "workerinput"):
+    if not worker:
         config.pluginmanager.register(Progress(Recorder(config.option.results)), "galaxy-progress")
 
 
@@ -85,6 +91,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
     items[:] = _in_order(kept)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, and not in what has been collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def _refuse_shared_ids(items: list[pytest.Item]) -> None:

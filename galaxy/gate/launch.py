@@ -149,10 +149,10 @@ def _refusal(said: Sequence[str]) -> InputError:
 
 def _require_expression(selection: str) -> None:
     """InputError unless pytest can read it: its workers would crash on it one by one."""
-    from _pytest.mark.expression import Expression  # noqa: PLC0415 - pytest takes 0.1 s to load
-
     if not selection:
         return
+    from _pytest.mark.expression import Expression  # noqa: PLC0415 - pytest takes 0.1 s to load
+
     try:
         Expression.compile(selection)
     except SyntaxError as error:

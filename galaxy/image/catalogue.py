@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError, InputError, PolicyError
@@ -131,6 +132,18 @@ class Catalogue:
 
 
 def _load(folder: Path) -> Image | Damaged:
+    try:
+        status = (folder / MANIFEST).stat()
+    except OSError:
+        stamp = None
+    else:
+        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+    return _loaded(folder, stamp)
+
+
+@lru_cache(maxsize=256)
+def _loaded(folder: Path, _stamp: tuple[int, int, int] | None) -> Image | Damaged:
+    """A manifest names thousands of files: each is read once in a process, until it is another."""
     try:
         return load_image(folder)
     except GalaxyError as error:
