@@ -17,7 +17,7 @@ from galaxy.server.execute import exec_
 from galaxy.server.join import JoinRequest, join
 from galaxy.server.lifecycle import remove
 from galaxy.server.running import alive
-from scenarios.lab import DOMAIN, REALM, SERVERS, Lab
+from scenarios.lab import CLIENT, DOMAIN, REALM, SERVERS, Lab
 from verify.target import Shell, Target
 
 
@@ -79,6 +79,7 @@ class World:
             hostname=hostname,
             address=SERVERS[hostname],
             network=NamespaceNetwork(path=path),
+            dns_forwarders=(CLIENT,),
         )
 
     def remove(self, hostname: str) -> None:
@@ -108,6 +109,7 @@ class World:
             shell=_shell(server),
             log_folder=server.log,
             pid=running.pid if (running := alive(server)) is not None else None,
+            forwarder=CLIENT,
         )
 
     def keep_evidence(self, *, state: bool) -> None:

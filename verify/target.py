@@ -1,5 +1,6 @@
 """What is being checked, and with which credentials: one domain controller, built by Galaxy or not."""
 
+import ipaddress
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Target:
     `realm` is in capitals, `domain` the NetBIOS name, `fqdn` the host name that tickets are made for;
     clients connect to `address` and never look names up. `version` is None for an AD that is not Samba.
     `log_folder` is the server's /var/log/samba as this host sees it, `pid` its first process when it runs on
-    this host in namespaces of its own.
+    this host in namespaces of its own. `forwarder` is an address of this host that the server asks for names outside
+    its domain, at which a check may answer.
     """
 
     address: str
@@ -48,6 +50,7 @@ class Target:
     shell: Shell | None = field(default=None, repr=False, compare=False)
     log_folder: Path | None = None
     pid: int | None = None
+    forwarder: str = ""
 
     @property
     def dns_domain(self) -> str:
@@ -89,6 +92,7 @@ class _TargetFile(BaseModel):
     shell: list[str] = []
     log_folder: str = ""
     pid: int = 0
+    forwarder: str = ""
 
 
 def load_target(file: Path) -> Target:
@@ -111,6 +115,7 @@ def _from_file(body: _TargetFile, folder: Path) -> Target:
         shell=prefix_shell(_program(body.shell)) if body.shell else None,
         log_folder=_there(folder / body.log_folder, "log_folder") if body.log_folder else None,
         pid=_process(body.pid) if body.pid else None,
+        forwarder=_ipv4(body.forwarder, "forwarder") if body.forwarder else "",
     )
 
 
@@ -123,6 +128,13 @@ def _program(argv: list[str]) -> list[str]:
 def _process(pid: int) -> int:
     _there(Path("/proc", str(pid)), "pid")
     return pid
+
+
+def _ipv4(text: str, key: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ipaddress.AddressValueError:
+        raise InputError(f"{key}: {text!r} is not an IPv4 address", "Write it like 192.0.2.1.") from None
 
 
 def _there(path: Path, key: str) -> Path:

@@ -47,6 +47,7 @@ def test_the_password_is_not_shown(tmp_path: Path) -> None:
         (GOOD + 'shell = "nsenter"\n', "shell"),
         (GOOD + 'shell = ["/nonexistent"]\n', "shell: there is no program /nonexistent"),
         (GOOD + 'log_folder = "nonexistent"\n', "log_folder: there is no .*nonexistent"),
+        (GOOD + 'forwarder = "ns1"\n', "forwarder: 'ns1' is not an IPv4 address"),
         (GOOD + "pid = 999999999\n", "pid: there is no /proc/999999999"),
         (GOOD + "version = 4.22\n", "version"),
         ("this is not TOML", "is not valid TOML"),

@@ -1,5 +1,7 @@
 """DNS by dnspython, and secure updates by BIND's nsupdate."""
 
+import socket
+
 import dns.flags
 import dns.message
 import dns.query
@@ -13,6 +15,7 @@ from verify.clients.kerberos import Kerberos
 from verify.target import Target
 
 _PATIENCE = 10.0
+_PORT = 53
 
 
 class Dns:
@@ -32,6 +35,11 @@ class Dns:
         """Send any message to the target."""
         how = dns.query.tcp if tcp else dns.query.udp
         return how(message, self._target.address, timeout=_PATIENCE)
+
+    def send_only(self, name: str, kind: str) -> None:
+        """Send one query by UDP, and do not wait for the answer."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            own.sendto(dns.message.make_query(name, kind).to_wire(), (self._target.address, _PORT))
 
     def texts(self, name: str, kind: str) -> list[str]:
         """The records of that name and type in presentation form; [] when there are none."""
