@@ -11,6 +11,7 @@ from galaxy.host.lock import locked
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
+from galaxy.host.wording import first_of
 from galaxy.release.apt import apt_state
 from galaxy.release.aptstate import AptState, set_options
 from galaxy.release.memory import recall, remember
@@ -28,10 +29,9 @@ def tell_age(store: Store, settings: Settings, root: BuildRoot, renew: str) -> N
         return
     newer = _newer(state, root)
     if newer:
-        more = f" and {len(newer) - _SHOWN} more" if len(newer) > _SHOWN else ""
         say(
             f"the build root of {root.suite} lacks {len(newer)} newer packages: "
-            f"{', '.join(newer[:_SHOWN])}{more}; {renew}"
+            f"{first_of(newer, _SHOWN)}; {renew}"
         )
 
 

@@ -1,6 +1,7 @@
 """galaxy image ls|show|rm|export|import."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -23,12 +24,14 @@ Reference = Annotated[
     str, typer.Argument(metavar="REF", help="VERSION, VERSION+packages, or the beginning of an id.")
 ]
 READY = "production-ready"
+# How much of a verdict fits into a line of the list.
+_VERDICT = 72
 
 
 def ls(as_json: AsJson = False) -> None:
     """List the images of this host: reference, id, size, origin, verdict.
 
-    The verdict is production-ready, or why not; `galaxy verify` gives it.
+    The verdict is production-ready, or why not; `galaxy verify` gives it, `image show` and --json tell all of it.
     """
     store, policy = found_store(), load_policy()
     catalogue = Catalogue(store=store)
@@ -44,10 +47,11 @@ def ls(as_json: AsJson = False) -> None:
         print_json([*rows, *damaged])
         return
     shown = [
-        [row["ref"], row["id"][:SHORT], size(row["size"]), row["origin"], row["made"][:16], row["verdict"]]
-        for row in rows
+        [row["ref"], row["id"][:SHORT], size(row["size"]), row["origin"], row["made"][:16]] for row in rows
     ]
-    shown += [["-", row["id"][:SHORT], "-", "-", "-", row["verdict"]] for row in damaged]
+    shown += [["-", row["id"][:SHORT], "-", "-", "-"] for row in damaged]
+    verdicts = [shorten(row["verdict"], _VERDICT, placeholder=" ...") for row in (*rows, *damaged)]
+    shown = [[*columns, said] for columns, said in zip(shown, verdicts, strict=True)]
     table(["IMAGE", "ID", "SIZE", "ORIGIN", "MADE (UTC)", "VERDICT"], shown)
 
 

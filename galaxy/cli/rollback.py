@@ -12,6 +12,7 @@ from galaxy.host.errors import ServerError
 from galaxy.host.files import read_password
 from galaxy.host.progress import say
 from galaxy.host.settings import load_settings
+from galaxy.host.wording import first_of
 from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, planned
 from galaxy.upgrade.rollback import rollback as go_back
 from galaxy.upgrade.ways import Offer, Way
@@ -142,6 +143,6 @@ def _require_good(report: RollbackReport) -> None:
         assert report.after.checks is not None
         troubles = report.after.checks.troubles
         raise ServerError(
-            f"{report.server} runs {report.target}, but {len(troubles)} checks fail: {'; '.join(troubles[:3])}",
+            f"{report.server} runs {report.target}, but {len(troubles)} checks fail: {first_of(troubles, 3, '; ')}",
             f"Details are in {report.after.checks.folder}",
         )

@@ -8,6 +8,7 @@ import typer
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
 from galaxy.host.errors import ServerError
 from galaxy.host.settings import load_settings
+from galaxy.host.wording import first_of
 from galaxy.upgrade.plan import UpgradePlan, UpgradeRequest
 from galaxy.upgrade.upgrade import UpgradeReport, planned
 from galaxy.upgrade.upgrade import upgrade as move
@@ -46,7 +47,7 @@ def upgrade(
         assert report.after.checks is not None
         raise ServerError(
             f"{name} runs {report.target}, but {len(report.after.checks.troubles)} checks fail: "
-            f"{'; '.join(report.after.checks.troubles[:3])}",
+            f"{first_of(report.after.checks.troubles, 3, '; ')}",
             f"Details are in {report.after.checks.folder}. To go back: galaxy rollback {name}",
         )
 

@@ -26,12 +26,15 @@ from galaxy.gate.summary import blanket_reasons, items_of
 from galaxy.host.errors import GateError, InputError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text, write_atomic
 from galaxy.host.store import Store
+from galaxy.host.wording import first_of
 from galaxy.image.catalogue import Image
 from galaxy.image.mount import verify_digest
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CERTIFICATE_FILE = "certificate.json"
+# How many reasons an error tells: a policy that asks for more meets each of a run's checkpoints.
+_REASONS = 3
 _A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate show names an image's."
 
 
@@ -117,9 +120,8 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
     verify_digest(image)
     reasons = judge(policy, certificate.ref, certificate.items)
     if reasons:
-        why = (
-            f"the certificate of {image.ref} does not satisfy the policy {policy.name}: {'; '.join(reasons)}"
-        )
+        short = first_of(reasons, _REASONS, "; ")
+        why = f"the certificate of {image.ref} does not satisfy the policy {policy.name}: {short}"
         raise PolicyError(why, hint)
     return certificate
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.gate.run import refs_of, scenario_of
 from galaxy.host.settings import parse_toml
+from galaxy.host.wording import first_of
 
 STEP_AREA = "step"
 _SHOWN = 3
@@ -89,8 +90,7 @@ def _not_good(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
     for what, found in bad.items():
         if found:
             names = [_with_places(check, found) for check in dict.fromkeys(item.id for item in found)]
-            more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            yield f"{len(found)} {what}: {', '.join(names[:_SHOWN])}{more}"
+            yield f"{len(found)} {what}: {first_of(names, _SHOWN)}"
 
 
 def _with_places(check: str, items: Iterable[ItemResult]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import InputError
+from galaxy.host.wording import first_of
 
 # 137 and 138 (NetBIOS) too: Samba ends when it cannot have them.
 TCP = (53, 88, 135, 139, 389, 445, 464, 636, 3268, 3269)
@@ -36,9 +37,8 @@ def require_free(address: str) -> None:
         for item in sorted(taken, key=lambda item: (item.port, item.protocol))
     ]
     unique = list(dict.fromkeys(words))
-    shown = ", ".join(unique[:4]) + (f" and {len(unique) - 4} more" if len(unique) > 4 else "")
     raise InputError(
-        f"ports that a DC needs on {address} are in use: {shown}",
+        f"ports that a DC needs on {address} are in use: {first_of(unique, 4)}",
         "Stop that service, or give the server another address or --network private.",
     )
 

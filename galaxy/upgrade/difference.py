@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from galaxy.host.wording import first_of
 from galaxy.upgrade.dumpfile import Record
 
 _LINK = re.compile(
@@ -153,9 +154,7 @@ def _sorted_rights(ace: str) -> str:
 
 
 def _listed(values: tuple[str, ...]) -> str:
-    shown = [_short(value) for value in values[:_SHOWN]]
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return "; ".join(shown) + more
+    return first_of([_short(value) for value in values], _SHOWN, "; ")
 
 
 def _short(value: str) -> str:

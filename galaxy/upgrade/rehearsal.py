@@ -18,6 +18,7 @@ from galaxy.host.files import write_atomic
 from galaxy.host.journal import Entry
 from galaxy.host.progress import step
 from galaxy.host.settings import Settings
+from galaxy.host.wording import first_of
 from galaxy.server import lifecycle
 from galaxy.server.config import NamespaceNetwork, Server
 from galaxy.server.snapshot import clone
@@ -136,14 +137,13 @@ def _require_kept(server: Server, comparison: Comparison) -> None:
     """ServerError when the new version has lost or changed something that nobody expects it to."""
     if not comparison.unexpected:
         return
-    shown = "; ".join(f"{one.name}: {one.words}" for one in comparison.unexpected[:_SHOWN])
-    more = len(comparison.unexpected) - _SHOWN
+    shown = first_of([f"{one.name}: {one.words}" for one in comparison.unexpected], _SHOWN, "; ")
     evidence = evidence_of(server)
     evidence.mkdir(mode=0o700, exist_ok=True)
     lines = "".join(f"{one.area} {one.name}: {one.words}\n" for one in comparison.unexpected)
     write_atomic(evidence / "differences.txt", lines, 0o600)
     raise ServerError(
-        f"the rehearsal changed data: {shown}{f'; and {more} more' if more > 0 else ''}",
+        f"the rehearsal changed data: {shown}",
         f"{server.name} was not touched. All of it is in {evidence / 'differences.txt'}",
     )
 
@@ -181,7 +181,7 @@ def _check(new: Server, evidence: Path, settings: Settings) -> TierResult:
         lifecycle.stop(new, settings)
     if result.troubles:
         raise ServerError(
-            f"the rehearsal fails {len(result.troubles)} checks: {'; '.join(result.troubles[:_SHOWN])}",
+            f"the rehearsal fails {len(result.troubles)} checks: {first_of(result.troubles, _SHOWN, '; ')}",
             f"The server was not touched. Details are in {evidence}",
         )
     return result
