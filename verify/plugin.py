@@ -20,9 +20,6 @@ from verify.progress import Progress
 from verify.record import IDENTITY, Identity, Recorder, hide, judge
 from verify.target import Target, load_target
 
-# What is loaded and collected stays: looking for garbage in it would take a tenth of the start. On again when all is
-# collected.
-gc.disable()
 # Fixtures of a plugin are what its module holds.
 __all__ = ["bench", "dns", "kerberos", "ldap", "place", "shell", "target"]
 # Why the --target cannot be checked: nothing answers, or it is another one; "" when it can.
@@ -35,7 +32,9 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of a verify run."""
+    """The options of a verify run; and the first that is called, when most is still to be loaded."""
+    # What is loaded and collected stays: looking for garbage in it would take a tenth of the start.
+    gc.disable()
     group = parser.getgroup("galaxy", "Galaxy checks")
     group.addoption("--target", type=Path, metavar="FILE.toml", help="the domain controller to check")
     group.addoption("--tier", choices=TIERS, default="full", help="how much to check (default: %(default)s)")
@@ -192,3 +191,8 @@ def _interrupt(_number: int, _frame: object) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let go of what an interrupted item held."""
     end_bench(session.config)
+
+
+def pytest_unconfigure() -> None:
+    """Leave the process as it was: a run that was refused has collected nothing."""
+    gc.enable()
