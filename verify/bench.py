@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from verify.check import NotApplicable
 from verify.place import Place
 from verify.record import hide
 from verify.target import Target
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from verify.clients.dns import Dns
     from verify.clients.kerberos import Kerberos
     from verify.clients.ldap import Ldap, Session
+    from verify.clients.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Bench:
         self.target = target
         self._config = config
         self._stack = ExitStack()
+        self._upstream = self._forwarded_to()
         self.watcher: Session | None = None
         self.folder = _folder()
         self._stack.callback(shutil.rmtree, self.folder)
@@ -75,6 +78,23 @@ class Bench:
         from verify.clients.dns import Dns  # noqa: PLC0415 - see above
 
         return Dns(self.target, self.kerberos)
+
+    def _forwarded_to(self) -> "Upstream | None":
+        """What the target forwards to, while the bench lasts: whoever looks a name outside up would wait for it."""
+        if not self.target.forwarder:
+            return None
+        from verify.clients.upstream import upstream  # noqa: PLC0415 - see above
+
+        return self._stack.enter_context(upstream(self.target.forwarder))
+
+    @property
+    def upstream(self) -> "Upstream":
+        """The name server that the target forwards to; not applicable where this host is none."""
+        if self._upstream is None:
+            raise NotApplicable(
+                "needs a domain controller that forwards to this host (a target's `forwarder`)"
+            )
+        return self._upstream
 
     @property
     def admin(self) -> "Session":

@@ -1,7 +1,6 @@
 """The name server that the checks are to a domain controller, over the loopback."""
 
 import socket
-from types import SimpleNamespace
 
 import dns.exception
 import dns.message
@@ -9,12 +8,10 @@ import dns.query
 import pytest
 from dns.flags import TC
 
-from verify.check import Blocked, NotApplicable
+from verify.check import Blocked
 from verify.clients import upstream
 
 HERE = "127.0.0.1"
-LONG = [f'"part {number} {"x" * 200}"' for number in range(20)]
-RECORDS = {("www.x", "A"): ["192.0.2.80"], ("mail.x", "TXT"): LONG}
 
 
 @pytest.fixture
@@ -26,48 +23,36 @@ def port(monkeypatch: pytest.MonkeyPatch) -> int:
     return number
 
 
-def running() -> "upstream.AbstractContextManager[upstream.Upstream]":
-    return upstream.upstream(SimpleNamespace(forwarder=HERE), RECORDS, mute="mute.x")
-
-
 def test_it_answers_what_it_knows_and_keeps_what_it_was_asked(port: int) -> None:
-    with running() as own:
-        known = dns.query.udp(dns.message.make_query("WWW.x", "A"), HERE, port=port, timeout=5)
+    with upstream.upstream(HERE) as own:
+        known = dns.query.udp(dns.message.make_query(upstream.WEB.upper(), "A"), HERE, port=port, timeout=5)
         other = dns.query.udp(dns.message.make_query("none.x", "A"), HERE, port=port, timeout=5)
-    assert [str(record) for record in known.answer[0]] == ["192.0.2.80"]
+    assert [str(record) for record in known.answer[0]] == [upstream.ADDRESS]
     assert (other.rcode().name, other.answer) == ("NXDOMAIN", [])
-    assert own.asked == ["www.x", "none.x"]
+    assert own.asked == [upstream.WEB, "none.x"]
 
 
 @pytest.mark.parametrize("payload", [0, 4096])
 def test_a_long_answer_is_truncated_and_whole_by_tcp(port: int, payload: int) -> None:
-    query = dns.message.make_query("mail.x", "TXT", use_edns=bool(payload), payload=payload)
-    with running():
+    query = dns.message.make_query(upstream.MAIL, "TXT", use_edns=bool(payload), payload=payload)
+    with upstream.upstream(HERE):
         short = dns.query.udp(query, HERE, port=port, timeout=5)
         whole = dns.query.tcp(query, HERE, port=port, timeout=5)
     assert (bool(short.flags & TC), short.answer) == (True, [])
-    assert len(whole.answer[0]) == len(LONG)
+    assert len(whole.answer[0]) == len(upstream.LONG)
 
 
 def test_a_mute_name_gets_no_answer(port: int) -> None:
-    with running() as own, pytest.raises(dns.exception.Timeout):
-        dns.query.udp(dns.message.make_query("mute.x", "A"), HERE, port=port, timeout=0.3)
-    assert own.asked == ["mute.x"]
+    with upstream.upstream(HERE) as own, pytest.raises(dns.exception.Timeout):
+        dns.query.udp(dns.message.make_query(upstream.MUTE, "A"), HERE, port=port, timeout=0.3)
+    assert own.asked == [upstream.MUTE]
 
 
 def test_its_port_is_free_again_and_one_that_is_taken_blocks(port: int) -> None:
     for _ in range(2):
-        with running():
+        with upstream.upstream(HERE):
             pass
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind((HERE, port))
-        with pytest.raises(Blocked, match=f"port {port}"), running():
+        with pytest.raises(Blocked, match=f"port {port}"), upstream.upstream(HERE):
             pass
-
-
-def test_a_target_that_forwards_elsewhere_has_none() -> None:
-    with (
-        pytest.raises(NotApplicable, match="forwarder"),
-        upstream.upstream(SimpleNamespace(forwarder=""), {}),
-    ):
-        pass

@@ -3,7 +3,7 @@
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -13,8 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from verify.check import Blocked, NotApplicable
-from verify.target import Target
+from verify.check import Blocked
 
 _PORT = 53
 # By UDP goes what the client takes (RFC 6891), 512 bytes at least; by TCP all, its length in two bytes before it
@@ -25,14 +24,19 @@ _LENGTH = struct.Struct("!H")
 # Seconds until a thread sees that it shall end.
 _LOOK = 0.05
 _PATIENCE = 5.0
+# A domain outside: a name with an address, one with more than a UDP answer takes, as mail domains' policies and keys
+# often are, and one whose question gets no answer.
+ZONE = "outside.galaxy.test"
+WEB, ADDRESS = f"www.{ZONE}", "192.0.2.80"
+MAIL, LONG = f"mail.{ZONE}", tuple(f'"part {number} {"x" * 200}"' for number in range(20))
+MUTE = f"mute.{ZONE}"
+_RECORDS = {(WEB, "A"): (ADDRESS,), (MAIL, "TXT"): LONG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """`records` are texts by name and type; a `mute` name gets no answer, any other NXDOMAIN. `asked` grows."""
+    """Knows the domain outside, and says NXDOMAIN to all else. `asked` are the names it was asked for, in order."""
 
-    records: Mapping[tuple[str, str], Sequence[str]]
-    mute: str = ""
     asked: list[str] = field(default_factory=list)
 
     def reply(self, wire: bytes, *, tcp: bool) -> bytes | None:
@@ -44,10 +48,10 @@ class Upstream:
             dns.rdatatype.to_text(question.rdtype),
         )
         self.asked.append(name)
-        if name == self.mute:
+        if name == MUTE:
             return None
         answer = dns.message.make_response(query, recursion_available=True)
-        texts = self.records.get((name, kind))
+        texts = _RECORDS.get((name, kind))
         if texts is None:
             answer.set_rcode(dns.rcode.NXDOMAIN)
         else:
@@ -89,24 +93,15 @@ class _Tcp(socketserver.TCPServer):
 
 
 @contextmanager
-def upstream(
-    target: Target, records: Mapping[tuple[str, str], Sequence[str]], mute: str = ""
-) -> Iterator[Upstream]:
-    """Be the target's forwarder for the block.
-
-    Not applicable to a target that does not forward to this host; blocked when another has the port.
-    """
-    if not target.forwarder:
-        raise NotApplicable("needs a domain controller that forwards to this host (the target's `forwarder`)")
-    own, place = Upstream(records=records, mute=mute), (target.forwarder, _PORT)
+def upstream(address: str) -> Iterator[Upstream]:
+    """Be the name server of an address of this host for the block; Blocked when another has its port."""
+    own, place = Upstream(), (address, _PORT)
     with ExitStack() as stack:
         try:
             udp = stack.enter_context(_Udp(place, _Datagram))
             tcp = stack.enter_context(_Tcp(place, _Stream))
         except OSError as error:
-            raise Blocked(
-                f"port {_PORT} of {target.forwarder} is not to be had here: {error.strerror}"
-            ) from None
+            raise Blocked(f"port {_PORT} of {address} is not to be had here: {error.strerror}") from None
         udp.upstream = tcp.upstream = own
         stack.enter_context(_served(udp))
         stack.enter_context(_served(tcp))
