@@ -101,7 +101,10 @@ def upstream(address: str) -> Iterator[Upstream]:
             udp = stack.enter_context(_Udp(place, _Datagram))
             tcp = stack.enter_context(_Tcp(place, _Stream))
         except OSError as error:
-            raise Blocked(f"port {_PORT} of {address} is not to be had here: {error.strerror}") from None
+            raise Blocked(
+                f"port {_PORT} of {address} is not to be had here: {error.strerror}; "
+                "where others answer there, leave the target's `forwarder` out"
+            ) from None
         udp.upstream = tcp.upstream = own
         stack.enter_context(_served(udp))
         stack.enter_context(_served(tcp))
