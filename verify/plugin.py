@@ -92,10 +92,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = _in_order(kept)
 
 
-def pytest_collection_finish() -> None:
-    """Look for garbage from here on, and not in what has been collected."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage from here on, and not in what has been collected; a controller of xdist collects nothing."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _refuse_shared_ids(items: list[pytest.Item]) -> None:

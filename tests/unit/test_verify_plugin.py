@@ -288,3 +288,15 @@ def test_a_target_that_is_another_one_blocks_everything(
     assert {(line["outcome"], line["message"]) for line in lines.values()} == {
         ("blocked", "EXAMPLE.TEST is not its realm")
     }
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n", "1")])
+def test_garbage_is_looked_for_while_checks_run(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makeconftest(
+        "import gc, os, pathlib\n"
+        "def pytest_runtest_logreport():\n"
+        "    pathlib.Path(__file__).with_name(f'gc-{os.getpid()}').write_text(str(gc.isenabled()))\n"
+    )
+    run(pytester, made("a.check", "pass"), *workers)
+    told = [file.read_text() for file in pytester.path.glob("gc-*")]
+    assert told == ["True"] * (2 if workers else 1), "in a process of the run nothing is collected any more"
