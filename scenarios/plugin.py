@@ -35,7 +35,7 @@ from verify.target import Target
 CELLS = pytest.StashKey[tuple[Cell, ...]]()
 RUN = pytest.StashKey[RunInfo]()
 # Where each check is put: the parameters of all of them.
-PLACES = pytest.StashKey[Any]()
+PLACES = pytest.StashKey[list[Any]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,11 +112,6 @@ def _plan(config: pytest.Config) -> RunInfo:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Move into the lab, before anything can open a socket or start a thread."""
     config = session.config
-    config.stash[PLACES] = [
-        pytest.param(place, id=str(place), marks=pytest.mark.xdist_group(_group(cell.name)))
-        for cell in config.stash[CELLS]
-        for place in cell.check_places()
-    ]
     if _is_worker(config) or not _has_workers(config):
         config.stash[WORKER] = Worker.begin(config.option.results)
 
@@ -132,7 +127,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Put every check at every checkpoint of every cell."""
     if check_of(metafunc) is not None:
-        metafunc.parametrize("place", metafunc.config.stash[PLACES], indirect=True)
+        metafunc.parametrize("place", _places(metafunc.config), indirect=True)
+
+
+def _places(config: pytest.Config) -> list[Any]:
+    """The places of all cells, worked out once."""
+    if PLACES not in config.stash:
+        config.stash[PLACES] = [
+            pytest.param(place, id=str(place), marks=pytest.mark.xdist_group(_group(cell.name)))
+            for cell in config.stash[CELLS]
+            for place in cell.check_places()
+        ]
+    return config.stash[PLACES]
 
 
 @pytest.hookimpl(trylast=True)

@@ -47,11 +47,10 @@ def ls(as_json: AsJson = False) -> None:
         print_json([*rows, *damaged])
         return
     shown = [
-        [row["ref"], row["id"][:SHORT], size(row["size"]), row["origin"], row["made"][:16]] for row in rows
+        [row["ref"], row["id"][:SHORT], size(row["size"]), row["origin"], row["made"][:16], _in_short(row)]
+        for row in rows
     ]
-    shown += [["-", row["id"][:SHORT], "-", "-", "-"] for row in damaged]
-    verdicts = [shorten(row["verdict"], _VERDICT, placeholder=" ...") for row in (*rows, *damaged)]
-    shown = [[*columns, said] for columns, said in zip(shown, verdicts, strict=True)]
+    shown += [["-", row["id"][:SHORT], "-", "-", "-", _in_short(row)] for row in damaged]
     table(["IMAGE", "ID", "SIZE", "ORIGIN", "MADE (UTC)", "VERDICT"], shown)
 
 
@@ -135,6 +134,10 @@ def _row(store: Store, policy: Policy, image: Image) -> dict[str, Any]:
 
 def _damaged_row(image_id: str, error: GalaxyError) -> dict[str, Any]:
     return {"id": image_id, "verdict": f"damaged: {error.message}"}
+
+
+def _in_short(row: dict[str, Any]) -> str:
+    return shorten(row["verdict"], _VERDICT, placeholder=" ...")
 
 
 def verdict(store: Store, policy: Policy, image: Image) -> str:

@@ -133,21 +133,24 @@ class Catalogue:
 
 def _load(folder: Path) -> Image | Damaged:
     try:
-        status = (folder / MANIFEST).stat()
-    except OSError:
-        stamp = None
-    else:
-        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-    return _loaded(folder, stamp)
+        return _loaded(folder, _stamp(folder / MANIFEST))
+    except GalaxyError as error:
+        return Damaged(path=folder, error=error)
 
 
 @lru_cache(maxsize=256)
-def _loaded(folder: Path, _stamp: tuple[int, int, int] | None) -> Image | Damaged:
-    """A manifest names thousands of files: each is read once in a process, until it is another."""
+def _loaded(folder: Path, _is: tuple[int, int, int] | None) -> Image:
+    """A manifest names thousands of files: a good one is read once in a process, until it is another."""
+    return load_image(folder)
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What changes when a file becomes another; None when there is none, which its reader tells."""
     try:
-        return load_image(folder)
-    except GalaxyError as error:
-        return Damaged(path=folder, error=error)
+        status = file.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ino, status.st_size)
 
 
 def _image_of(server_file: Path) -> str | None:

@@ -53,6 +53,11 @@ class Dns:
         return self._kerberos.run("nsupdate", "-g", cache=cache or self._kerberos.admin, stdin=script)
 
 
+def records(message: Message) -> list[str]:
+    """All records of the answer section, in presentation form."""
+    return [str(record) for group in message.answer for record in group]
+
+
 def rcode(message: Message) -> str:
     """The response code by name: NOERROR, NXDOMAIN, REFUSED."""
     return dns.rcode.to_text(message.rcode())

@@ -43,10 +43,8 @@ class Upstream:
         """The answer to a query, truncated when it has more bytes than may come; None for no answer."""
         query = dns.message.from_wire(wire)
         [question] = query.question
-        name, kind = (
-            question.name.to_text(omit_final_dot=True).lower(),
-            dns.rdatatype.to_text(question.rdtype),
-        )
+        name = question.name.to_text(omit_final_dot=True).lower()
+        kind = dns.rdatatype.to_text(question.rdtype)
         self.asked.append(name)
         if name == MUTE:
             return None

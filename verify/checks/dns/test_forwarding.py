@@ -3,12 +3,11 @@
 import time
 
 from dns.flags import AA, RA
-from dns.message import Message
 
 from verify.bench import Bench, unique
 from verify.check import check
 from verify.clients import upstream as outside
-from verify.clients.dns import Dns, rcode
+from verify.clients.dns import Dns, rcode, records
 from verify.clients.waiting import within
 
 # A client's patience with a name, in seconds: glibc waits five.
@@ -19,7 +18,7 @@ _SOON = 2.0
 def test_outside_name(dns: Dns, bench: Bench) -> None:
     asked = bench.upstream.asked
     answer = dns.ask(outside.WEB, "A")
-    assert _texts(answer) == [outside.ADDRESS], f"{outside.WEB}: {rcode(answer)} {_texts(answer)}"
+    assert records(answer) == [outside.ADDRESS], f"{outside.WEB}: {rcode(answer)} {records(answer)}"
     assert answer.flags & RA, "the server does not say that it asks others"
     assert not answer.flags & AA, "the server claims authority over a name outside"
     assert outside.WEB in asked, asked
@@ -33,14 +32,14 @@ def test_unknown_outside_name(dns: Dns, bench: Bench) -> None:
     asked = bench.upstream.asked
     answer = dns.ask(name, "A")
     assert name in asked, asked
-    assert not _texts(answer), f"a name that does not exist has {_texts(answer)}"
+    assert not records(answer), f"a name that does not exist has {records(answer)}"
     assert rcode(answer) == "NXDOMAIN", f"expected the forwarder's NXDOMAIN, got {rcode(answer)}"
 
 
 @check("dns.forwarded-long", loses="mail would bounce: policies and keys of mail domains are long")
 def test_long_answer(dns: Dns, bench: Bench) -> None:
     asked = bench.upstream.asked
-    found = _texts(answer := dns.ask(outside.MAIL, "TXT", tcp=True))
+    found = records(answer := dns.ask(outside.MAIL, "TXT", tcp=True))
     assert len(found) == len(outside.LONG), f"{rcode(answer)}: {len(found)} of {len(outside.LONG)} records"
     assert outside.MAIL in asked, asked
 
@@ -53,8 +52,8 @@ def test_alias_to_outside(dns: Dns, bench: Bench) -> None:
         answer = dns.ask(alias, "A")
     finally:
         dns.secure_update(f"update delete {alias} CNAME")
-    assert outside.ADDRESS in _texts(answer), (
-        f"{alias}, which is {outside.WEB}: {rcode(answer)} {_texts(answer)}; {made.output}"
+    assert outside.ADDRESS in records(answer), (
+        f"{alias}, which is {outside.WEB}: {rcode(answer)} {records(answer)}; {made.output}"
     )
     assert alias not in asked, f"the forwarder was asked for {alias}"
 
@@ -79,7 +78,3 @@ def test_forwarder_is_silent(dns: Dns, bench: Bench) -> None:
     took = time.monotonic() - began
     assert found, "no record of the domain while the forwarder is silent"
     assert took < _SOON, f"a record of the domain took {took:.1f} s while the forwarder is silent"
-
-
-def _texts(answer: Message) -> list[str]:
-    return [str(record) for group in answer.answer for record in group]

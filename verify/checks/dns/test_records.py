@@ -5,7 +5,7 @@ from uuid import UUID
 from dns.flags import AA, TC
 
 from verify.check import check
-from verify.clients.dns import Dns, rcode
+from verify.clients.dns import Dns, rcode, records
 from verify.clients.ldap import Ldap
 from verify.target import Target
 
@@ -92,7 +92,7 @@ def test_name_without_such_a_record(dns: Dns, target: Target) -> None:
 @check("dns.tcp", loses="long answers could not be had")
 def test_over_tcp(dns: Dns, target: Target) -> None:
     answer = dns.ask(target.fqdn, "A", tcp=True)
-    found = [str(record) for group in answer.answer for record in group]
+    found = records(answer)
     assert target.address in found, f"over TCP: {found}"
     assert not answer.flags & TC, "an answer over TCP is truncated"
 
@@ -101,7 +101,7 @@ def test_over_tcp(dns: Dns, target: Target) -> None:
 def test_edns(dns: Dns, target: Target) -> None:
     answer = dns.ask(target.fqdn, "A", edns=1232)
     assert rcode(answer) == "NOERROR", f"an EDNS question got {rcode(answer)}"
-    assert target.address in [str(record) for group in answer.answer for record in group]
+    assert target.address in records(answer)
 
 
 @check("dns.transfer-refused", loses="anybody could fetch the list of all hosts")
