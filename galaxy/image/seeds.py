@@ -74,12 +74,24 @@ _MODULES = (
         reason="OpenSSL's MD4 and RC4, which `cryptography` loads by name",
     ),
 )
+# Samba looks `dos charset` (CP850 unless smb.conf says otherwise) and `unix charset` up in the C library by name, and
+# falls back on ASCII with a word in every log. The code pages of DOS and Windows and the ISO ones, of a byte each;
+# those of East Asia weigh ten times as much as all of these.
+_CODE_PAGES = "IBM437.so IBM8[56]?.so CP7*.so CP125?.so ISO8859-*.so KOI8-*.so"
+_CHARSETS = (
+    *(
+        Seed(pattern=f"{{lib}}/gconv/{name}", reason="a code page that smb.conf may name")
+        for name in _CODE_PAGES.split()
+    ),
+    Seed(pattern="{lib}/gconv/gconv-modules*", reason="where the C library finds a code page"),
+    Seed(pattern="{lib}/gconv/gconv-modules.d/*.conf", reason="where the C library finds a code page"),
+)
 _DATA = (
     Seed(pattern="usr/share/samba/setup/**/*", reason="provision, join and upgrades read it", required=True),
     Seed(pattern="usr/share/samba/admx/**/*", reason="`samba-tool gpo admxload` copies it"),
     Seed(pattern="usr/share/samba/mdssvc/*", reason="the metadata search service reads it"),
 )
-SEEDS = (*_SERVERS, *_TOOLS, *_HELPERS, *_MODULES, *_DATA)
+SEEDS = (*_SERVERS, *_TOOLS, *_HELPERS, *_MODULES, *_CHARSETS, *_DATA)
 # What no server of ours reads, or brings a stack of libraries that few need, by what follows `samba/` in the path.
 LEFT_OUT = {
     "vfs/ceph.so": "Ceph's client libraries are not carried",

@@ -6,6 +6,7 @@ from scenarios.catalogue.replication import REPLICATION
 from scenarios.catalogue.rollback import REJOIN, ROLLBACK
 from scenarios.catalogue.rolling import ROLLING
 from scenarios.catalogue.snapshots import SNAPSHOTS
+from scenarios.catalogue.tools import TOOLS
 from scenarios.catalogue.upgrade import CHAIN, CONTENT, FAILED, UPGRADE
 from scenarios.engine import Scenario
 
@@ -22,6 +23,7 @@ SCENARIOS: dict[str, Scenario] = {
         REPLICATION,
         ROLLING,
         SNAPSHOTS,
+        TOOLS,
         DISASTER,
     )
 }

@@ -47,14 +47,14 @@ FROM_C = (
     "samba.dcerpc.auth", "samba.dcerpc.file_id", "samba.dcerpc.idmap", "samba.dcerpc.irpc", "samba.dcerpc.krb5pac",
     "samba.dcerpc.netlogon", "samba.dcerpc.server_id", "samba.dcerpc.smb2_lease_struct", "samba.net", "samba.param",
 )  # fmt: skip
-# Standard modules that C code or codecs look up by name when they are first needed.
+# Standard modules that C code, codecs or other standard modules (tarfile: gzip) look up when they are first needed.
 LOOKED_UP = (
     "encodings.ascii", "encodings.cp437", "encodings.hex_codec", "encodings.idna", "encodings.latin_1",
     "encodings.raw_unicode_escape", "encodings.unicode_escape", "encodings.utf_16", "encodings.utf_16_le",
     "encodings.utf_16_be", "encodings.utf_32", "encodings.utf_8", "encodings.utf_8_sig", "encodings.base64_codec",
     "encodings.iso8859_1", "encodings.punycode", "encodings.cp850", "encodings.cp1252", "encodings.aliases",
     "_strptime", "getpass", "tempfile", "traceback", "linecache", "pyexpat", "xml.etree.ElementTree",
-    "xml.dom.minidom", "xml.dom.expatbuilder", "stringprep", "bz2", "code", "threading",
+    "xml.dom.minidom", "xml.dom.expatbuilder", "stringprep", "bz2", "gzip", "code", "threading",
 )  # fmt: skip
 # What Samba never needs in a server, but something imports when it happens to be there: Samba's own tests; SSH keys;
 # xz archives; Debian's crash reporter; the unit test frameworks and the terminal toys of the interpreter.

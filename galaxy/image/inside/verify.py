@@ -1,9 +1,10 @@
 """Runs inside a sealed image: does everything in it work? Prints one line a defect; nothing when all is well.
 
 The loader resolves every ELF file, every Python module of Samba imports, every samba-tool subcommand prints its
-help through the samba-tool program, provision makes a domain.
+help through the samba-tool program, provision makes a domain, which can be backed up and restored.
 """
 
+import glob
 import importlib
 import io
 import os
@@ -18,6 +19,12 @@ PROVISION = (
     "domain", "provision", "--realm=CHECK.EXAMPLE", "--domain=CHECK", "--host-name=dc", "--host-ip=192.0.2.1",
     "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--use-rfc2307",
 )  # fmt: skip
+
+
+BACKUP = ("domain", "backup", "offline", "--targetdir=/tmp/backup")
+RESTORE = ("domain", "backup", "restore", "--newservername=dc2", "--targetdir=/tmp/restored", "--backup-file")
+# What Samba says when the C library does not know `dos charset`, which is CP850.
+NO_CHARSET = "unavailable - using"
 
 
 def elf_files():
@@ -116,11 +123,26 @@ def check_help(words, program):
 
 
 def finish_provision(provision):
+    """Defects of the domain that is being made, then of a backup of it, which takes more of Python than any other."""
     output = provision.communicate()[0]
     if provision.returncode != 0:
-        lines = [line for line in output.splitlines() if line.strip()]
-        return ["provision ended with %d: %s" % (provision.returncode, " | ".join(lines[-3:]))]
+        return ["provision " + ending(provision.returncode, output)]
+    if NO_CHARSET in output:
+        return [line for line in output.splitlines() if NO_CHARSET in line][:1]
+    os.mkdir("/tmp/backup")
+    return run_tool(BACKUP) or run_tool((*RESTORE, *glob.glob("/tmp/backup/*")))
+
+
+def run_tool(words):
+    done = subprocess.run([SAMBA_TOOL, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        return ["samba-tool %s %s" % (" ".join(words[:3]), ending(done.returncode, done.stdout))]
     return []
+
+
+def ending(code, output):
+    lines = [line for line in output.splitlines() if line.strip()]
+    return "ended with %d: %s" % (code, " | ".join(lines[-3:]))
 
 
 def main():

@@ -22,6 +22,9 @@ _SERVICES = {
     "winbind_server",
 }
 
+# dbcheck counts these as errors. Who leaves a group and is deleted later leaves one in any healthy domain; it ends with
+# the tombstone (dbchecker.py, err_deleted_dn with remove_plausible).
+_STALE_LINK = "WARNING: target DN is deleted for "
 # How samba-tool writes a time that has not come yet.
 _NEVER = "NTTIME(0)"
 
@@ -114,8 +117,9 @@ def test_database(shell: Shell) -> None:
     assert summary is not None, f"dbcheck came to no end: {_last_lines(done.output)}"
     objects, errors = int(summary[1]), int(summary[2])
     assert objects > 1000, f"dbcheck saw only {objects} objects"
+    errors -= done.output.count(_STALE_LINK)
     assert errors == 0, f"{errors} errors: {_last_lines(done.output, 20)}"
-    assert done.returncode == 0, f"dbcheck ended with {done.returncode}: {_last_lines(done.output)}"
+    assert done.returncode in {0, 1}, f"dbcheck ended with {done.returncode}: {_last_lines(done.output)}"
 
 
 def _text(log: Path) -> str:

@@ -39,8 +39,8 @@ def read(share: TreeConnect, path: str) -> bytes:
 
 
 def version_in(gpt_ini: bytes) -> int:
-    """The Version= of a GPT.INI, -1 when there is none."""
-    found = re.search(rb"^Version=(\d+)", gpt_ini, re.IGNORECASE | re.MULTILINE)
+    """The Version= of a GPT.INI, -1 when there is none. `samba-tool gpo manage` writes spaces around the sign."""
+    found = re.search(rb"^\s*Version\s*=\s*(\d+)", gpt_ini, re.IGNORECASE | re.MULTILINE)
     return int(found[1]) if found else -1
 
 
