@@ -40,6 +40,8 @@ SAMBA = (
     "smbclient",
     "ldb-tools",
     "tdb-tools",
+    "lmdb-utils",
+    "patch",
 )
 PYTHON = ("python3-cryptography", "python3-dnspython", "python3-markdown")
 # A shell, the loader's cache and the few files that every root has.

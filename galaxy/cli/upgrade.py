@@ -64,6 +64,8 @@ def _show_plan(plan: UpgradePlan, *, as_json: bool) -> None:
         ("STEP", "WHY", "CLIENTS SEE"),
         [(step.name, step.reason, step.seen or "nothing") for step in plan.steps],
     )
+    for notice in plan.notices:
+        print(f"to know before: {notice}")
 
 
 def _show(report: UpgradeReport) -> None:
@@ -74,6 +76,8 @@ def _show(report: UpgradeReport) -> None:
             f"({seen.expected} expected changes), {seen.checks.passed} checks passed; "
             f"writers waited {seen.pause_ms:.0f} ms"
         )
+        for complaint in seen.complaints:
+            print(f"  {report.target} says of smb.conf: {complaint}")
     switched = report.switch
     print(f"{report.server}: {report.source} -> {report.target}")
     if report.after is not None:

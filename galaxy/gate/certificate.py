@@ -127,10 +127,14 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
 
 
 def withdraw(store: Store, image_id: str) -> bool:
-    """Remove an image's certificate, because a later run failed it; says whether there was one."""
+    """Remove an image's certificate, because a later run failed it; says whether there was one.
+
+    The note of why the last whole run refused it stays.
+    """
     file = certificate_file(store, image_id)
     existed = file.exists()
-    shutil.rmtree(file.parent, ignore_errors=True)
+    for gone in (file, file.with_name(RESULTS_FILE)):
+        gone.unlink(missing_ok=True)
     return existed
 
 

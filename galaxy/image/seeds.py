@@ -34,6 +34,8 @@ _TOOLS = (
         "bin", "tdbbackup tdbdump tdbtool tdbrestore", "`samba-tool domain backup` and repairs run it"
     ),
     *_programs("bin", "tdbbackup.tdbtools", "`samba-tool domain backup` runs it"),
+    *_programs("bin", "mdb_copy", "`samba-tool domain backup` runs it where the directory is in LMDB"),
+    *_programs("bin", "patch", "`samba-tool domain schemaupgrade` runs it", required=True),
 )
 _HELPERS = (
     *_programs(
@@ -77,14 +79,13 @@ _MODULES = (
 # Samba looks `dos charset` (CP850 unless smb.conf says otherwise) and `unix charset` up in the C library by name, and
 # falls back on ASCII with a word in every log. The code pages of DOS and Windows and the ISO ones, of a byte each;
 # those of East Asia weigh ten times as much as all of these.
-_CODE_PAGES = "IBM437.so IBM8[56]?.so CP7*.so CP125?.so ISO8859-*.so KOI8-*.so"
+_CODE_PAGES = "IBM437.so IBM8[56]?.so CP737.so CP775.so CP125?.so ISO8859-?.so ISO8859-1?.so"
 _CHARSETS = (
     *(
         Seed(pattern=f"{{lib}}/gconv/{name}", reason="a code page that smb.conf may name")
         for name in _CODE_PAGES.split()
     ),
-    Seed(pattern="{lib}/gconv/gconv-modules*", reason="where the C library finds a code page"),
-    Seed(pattern="{lib}/gconv/gconv-modules.d/*.conf", reason="where the C library finds a code page"),
+    Seed(pattern="{lib}/gconv/gconv-modules.cache", reason="where the C library finds a code page"),
 )
 _DATA = (
     Seed(pattern="usr/share/samba/setup/**/*", reason="provision, join and upgrades read it", required=True),

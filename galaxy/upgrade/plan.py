@@ -42,7 +42,7 @@ class PlannedStep:
 class UpgradePlan:
     """All of an upgrade. `running`: the server is up, so there is something to hold, stop and start.
 
-    `need` is how many bytes the copies take at most.
+    `need` is how many bytes the copies take at most. `notices`: what people should know before, a sentence each.
     """
 
     server: str
@@ -52,10 +52,18 @@ class UpgradePlan:
     rehearsal: bool
     need: int
     steps: tuple[PlannedStep, ...]
+    notices: tuple[str, ...] = ()
 
 
 def plan_upgrade(
-    name: str, source: ImageChoice, target: ImageChoice, *, running: bool, rehearsal: bool, need: int
+    name: str,
+    source: ImageChoice,
+    target: ImageChoice,
+    *,
+    running: bool,
+    rehearsal: bool,
+    need: int,
+    notices: tuple[str, ...] = (),
 ) -> UpgradePlan:
     """The plan from what preflight found out."""
     steps = (
@@ -70,6 +78,7 @@ def plan_upgrade(
         rehearsal=rehearsal,
         need=need,
         steps=steps,
+        notices=notices,
     )
 
 

@@ -16,6 +16,7 @@ from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
 from galaxy.server.swap import require_movable
 from galaxy.upgrade.levels import require_level
+from galaxy.upgrade.notices import notices
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_upgrade
 
 # The snapshot and the rehearsal's copy, and what the new version writes into each when it first starts.
@@ -48,6 +49,7 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
         running=running,
         rehearsal=request.rehearsal,
         need=need,
+        notices=notices(server, old.version, new.version),
     )
 
 

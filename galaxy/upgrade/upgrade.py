@@ -20,7 +20,10 @@ from galaxy.upgrade.switch import Switched, switch
 
 
 class UpgradeReport(BaseModel):
-    """What an upgrade did and measured; `after` is None for a server that was stopped and stays so."""
+    """What an upgrade did and measured; `after` is None for a server that was stopped and stays so.
+
+    `notices` are the plan's.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,6 +33,7 @@ class UpgradeReport(BaseModel):
     rehearsal: Rehearsal | None
     switch: Switched
     after: Aftermath | None
+    notices: tuple[str, ...] = ()
 
 
 def upgrade(
@@ -48,6 +52,8 @@ def upgrade(
     server = load(store, request.name)
     with lifecycle.held(server):
         plan = preflight(server, request)
+        for notice in plan.notices:
+            say(f"before the upgrade: {notice}")
         with journal(store, "upgrade", server.name) as entry:
             rehearsal = rehearse(entry, server, plan, settings) if plan.rehearsal else None
             with watching or nullcontext():
@@ -62,6 +68,7 @@ def upgrade(
         rehearsal=rehearsal,
         switch=switched,
         after=after,
+        notices=plan.notices,
     )
 
 

@@ -30,6 +30,8 @@ Figures = Mapping[str, float]
 # How long a sabotaged version may take to answer before it is given up, in seconds.
 _SHORT = 6.0
 _USERS = 2000
+# The computer of scenarios/inside/content.py, and the version from which services must say if they want RC4.
+_SERVICE, _AES_ALONE = "files1$", Version.parse("4.24.0")
 
 
 def _begin(world: World) -> Figures:
@@ -131,9 +133,17 @@ def _fill(world: World) -> Figures:
 def _upgrade_content(world: World, number: int) -> Figures:
     with compared(world, "dc1") as comparison:
         report = _move(world, number)
+    _require_notice(world, report)
     binds = require_logons(world.dc, world.accounts)
     _settled(world)
     return {**_told(report), **comparison, "binds": float(binds)}
+
+
+def _require_notice(world: World, report: UpgradeReport) -> None:
+    """The content's computer has a service and names no encryption types: whoever moves to 4.24 must be told of it."""
+    old, new = (Version.parse(world.images[at].version) for at in (0, -1))
+    told = [notice for notice in report.notices if _SERVICE in notice]
+    assert bool(told) == (old < _AES_ALONE <= new), f"told before the upgrade: {report.notices}"
 
 
 def _fail(world: World, name: str) -> Figures:

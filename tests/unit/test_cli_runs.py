@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from galaxy.cli.runs import take_back
-from galaxy.gate.certificate import certificate_file
+from galaxy.gate.certificate import certificate_file, withdraw
 from galaxy.gate.policy import load_policy
 from galaxy.gate.summary import Verdict
 from galaxy.host.store import Store
@@ -34,3 +34,14 @@ def test_what_speaks_against_an_image_takes_its_certificate(tmp_path, found, pol
     verdict = Verdict(image_id=IMAGE, passed=not found, **found)
     take_back(store, SimpleNamespace(verdicts={"4.22.11": verdict}), policy)
     assert file.exists() == stays
+
+
+def test_why_the_last_whole_run_refused_it_stays_known(tmp_path):
+    store = Store(root=tmp_path)
+    file = certificate_file(store, IMAGE)
+    file.parent.mkdir(parents=True)
+    for name in (file.name, "results.jsonl", "verdict.json"):
+        file.with_name(name).touch()
+    assert withdraw(store, IMAGE)
+    assert [path.name for path in file.parent.iterdir()] == ["verdict.json"]
+    assert not withdraw(store, IMAGE), "there is none any more"

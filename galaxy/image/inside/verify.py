@@ -1,7 +1,8 @@
 """Runs inside a sealed image: does everything in it work? Prints one line a defect; nothing when all is well.
 
 The loader resolves every ELF file, every Python module of Samba imports, every samba-tool subcommand prints its
-help through the samba-tool program, provision makes a domain, which can be backed up and restored.
+help through the samba-tool program, provision makes a domain (in LMDB, where there is that), which can be
+backed up and restored.
 """
 
 import glob
@@ -15,12 +16,11 @@ import warnings
 warnings.simplefilter("ignore")
 FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec")
 SAMBA_TOOL = "/usr/bin/samba-tool"
+LMDB = glob.glob("/usr/lib/**/ldb/mdb.so", recursive=True)
 PROVISION = (
     "domain", "provision", "--realm=CHECK.EXAMPLE", "--domain=CHECK", "--host-name=dc", "--host-ip=192.0.2.1",
-    "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--use-rfc2307",
+    "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--use-rfc2307", *(["--backend-store=mdb"] if LMDB else []),
 )  # fmt: skip
-
-
 BACKUP = ("domain", "backup", "offline", "--targetdir=/tmp/backup")
 RESTORE = ("domain", "backup", "restore", "--newservername=dc2", "--targetdir=/tmp/restored", "--backup-file")
 # What Samba says when the C library does not know `dos charset`, which is CP850.

@@ -102,6 +102,16 @@ def test_pac_reaches_a_keytab_service(kerberos: Kerberos, bench: Bench) -> None:
         assert any(buffer in name for name in attributes), f"no {buffer} in the PAC, only {attributes}"
 
 
+@check("kerberos.pac-not-wanted", loses="tickets would be good that do not say what their holder may do")
+def test_client_that_wants_no_pac(kerberos: Kerberos, bench: Bench, target: Target) -> None:
+    user, service = bench.user, service_account(bench)
+    keytab = kerberos.keytab(service.principal, service.password)
+    cache = kerberos.kinit(user.principal, user.password, "--no-request-pac")
+    attributes = _accepted_attributes(cache, keytab, service)
+    has = any("logon-info" in name for name in attributes)
+    assert has == target.expect(old=False, new=True, since="4.24"), f"the ticket has {attributes}"
+
+
 def _own_granted(kerberos: Kerberos, service: str) -> None:
     done = kerberos.own_ticket(service)
     assert done.returncode == 0, f"no ticket for {service}: {done.output.strip()}"

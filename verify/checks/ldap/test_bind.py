@@ -61,6 +61,19 @@ def test_disabled_account(ldap: Ldap, bench: Bench) -> None:
         ldap.simple(user.principal, user.password)
 
 
+@check(
+    "ldap.bind-workstations",
+    loses="people who may log on at some workstations only could do so from any by LDAP",
+)
+def test_account_of_named_workstations(ldap: Ldap, bench: Bench, target: Target) -> None:
+    user = bench.account(userWorkstations="galaxy-pc1,galaxy-pc2")
+    if target.since("4.15"):
+        with refused(_INVALID_CREDENTIALS, saying="data 531"):
+            ldap.simple(user.principal, user.password)
+    else:
+        assert ldap.simple(user.principal, user.password).sid() == user.sid
+
+
 @check("ldap.bind-gssapi-seal", loses="single sign-on to the directory would not work", tier="smoke")
 def test_gssapi_sealed(ldap: Ldap, target: Target) -> None:
     session = ldap.gssapi(layer="seal")
