@@ -1,4 +1,4 @@
-"""A domain with real content: users, nested groups, a computer with a keytab, policies, DNS records, rights."""
+"""A domain with real content: people, nested groups, a computer with a keytab, policies, DNS, rights, a schema."""
 
 import json
 import secrets

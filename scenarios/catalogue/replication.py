@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from galaxy.server.lifecycle import kill, start, status
-from scenarios import conflicts, masters, replicated
+from scenarios import conflicts, masters, replicated, schema
 from scenarios.engine import Scenario, Step
 from scenarios.partners import Partner, linked, partners, settle
 from scenarios.world import World
@@ -145,6 +145,11 @@ REPLICATION = Scenario(
             name="objects",
             act=_between(_objects),
             why="Users, groups, members, passwords, DNS records and deletions, made at one DC, hold at the other.",
+        ),
+        Step(
+            name="schema",
+            act=_between(schema.extended),
+            why="The schema gets an attribute and a class at one DC; both make objects of it and find the other's.",
         ),
         Step(
             name="tickets",

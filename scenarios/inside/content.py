@@ -23,6 +23,28 @@ PHOTO = bytes(range(256)) * 24
 # What a name may hold that a careless comparison stumbles over: other scripts, commas, quotes, a trailing sign.
 NAMES = ("Jürgen Müßig", "Łukasz Żółć", "O'Brien, Ann", "山田 太郎", 'Bob "Bobby" Roe', "a+b=c #1")
 
+# 1.3.6.1.4.1.32473 is IANA's number for examples (RFC 5612).
+SCHEMA = (
+    """dn: CN=Galaxy-Content-Note,%(folder)s
+objectClass: attributeSchema
+lDAPDisplayName: galaxyContentNote
+attributeID: 1.3.6.1.4.1.32473.3.1
+attributeSyntax: 2.5.5.12
+oMSyntax: 64
+isSingleValued: TRUE
+searchFlags: 1
+""",
+    """dn: CN=Galaxy-Content-Thing,%(folder)s
+objectClass: classSchema
+lDAPDisplayName: galaxyContentThing
+governsID: 1.3.6.1.4.1.32473.3.2
+subClassOf: top
+objectClassCategory: 1
+mayContain: galaxyContentNote
+possSuperiors: container
+""",
+)
+
 
 def samba_tool(*words):
     """Run a samba-tool command in this process: a password in its words is in no argument list."""
@@ -50,11 +72,21 @@ class Maker:
         self.asked = asked
         lp = LoadParm()
         lp.load_default()
+        lp.set("dsdb:schema update allowed", "yes")
         self.samdb = SamDB(session_info=system_session(), lp=lp)
         self.base = str(self.samdb.get_default_basedn())
         self.domain = self.samdb.domain_dns_name()
         self.credentials = ["-U", "%s%%%s" % (asked["administrator"], asked["password"])]
         self.accounts = {}
+
+    def schema(self):
+        """An attribute and a class of one's own, as LAPS and mail servers bring them, and an object that has both."""
+        folder = "CN=Schema,CN=Configuration," + self.base
+        for ldif in SCHEMA:
+            self.samdb.add_ldif(ldif % {"folder": folder})
+            self.samdb.set_schema_update_now()
+        thing = {"objectClass": "galaxyContentThing", "galaxyContentNote": "geprüft"}
+        self.samdb.add({"dn": "CN=Content Thing,CN=Users," + self.base, **thing})
 
     def password(self, number):
         return "Aa1-%s-%d" % (self.asked["seed"], number)
@@ -215,6 +247,7 @@ def change(samdb, dn, attribute, values):
 
 def run():
     maker = Maker(json.loads(sys.stdin.read()))
+    maker.schema()
     maker.directory()
     keytab = maker.host()
     maker.rights()
