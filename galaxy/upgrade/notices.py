@@ -33,8 +33,8 @@ CHANGES = (
     Change(
         since="4.15.0",
         query=f"(&(objectCategory=person)(userWorkstations=*){_ENABLED})",
-        words="{accounts} may log on at named workstations only (userWorkstations): from 4.15 on an LDAP simple bind, "
-        "which names none, is refused to them",
+        words="accounts that may log on at named workstations only, by userWorkstations ({accounts}): from 4.15 on an "
+        "LDAP simple bind, which names none, is refused to them",
     ),
     Change(
         since="4.24.0",
@@ -42,8 +42,8 @@ CHANGES = (
         query="(&(objectClass=user)(servicePrincipalName=*)(!(msDS-SupportedEncryptionTypes=*))"
         "(!(userAccountControl:1.2.840.113556.1.4.803:=8192))"
         f"(!(objectClass=msDS-GroupManagedServiceAccount)){_ENABLED})",
-        words="{accounts} run services and name no encryption types: from 4.24 on tickets for them are AES, and a "
-        "service whose keytab has RC4 keys alone cannot read these. Give it a new keytab, or set "
+        words="accounts of services that name no encryption types ({accounts}): from 4.24 on tickets for them are AES, "
+        "and a service whose keytab has RC4 keys alone cannot read these. Give it a new keytab, or set "
         "msDS-SupportedEncryptionTypes of its account to 4",
     ),
 )
@@ -74,4 +74,4 @@ def complaints(server: Server) -> tuple[str, ...]:
 
 
 def _accounts(names: list[str]) -> str:
-    return f"{len(names)} account{'s' if len(names) > 1 else ''} ({first_of(names, _SHOWN, ', ')})"
+    return f"{len(names)}: {first_of(names, _SHOWN)}"
