@@ -65,6 +65,6 @@ def logon(target: Target, name: str, password: bytes) -> str:
 
 def has_root_key(bench: Bench) -> bool:
     """Whether the domain has what it makes such passwords of."""
+    # The keys' own folder comes with the first version that has them.
     services = f"CN=Services,CN=Configuration,{bench.target.base_dn}"
-    keys = f"CN=Master Root Keys,CN=Group Key Distribution Service,{services}"
-    return bool(bench.admin.search(keys, "(objectClass=msKds-ProvRootKey)", ["cn"]))
+    return bool(bench.admin.search(services, "(objectClass=msKds-ProvRootKey)", ["cn"]))
