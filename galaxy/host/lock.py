@@ -12,16 +12,33 @@ from galaxy.host.errors import InputError
 from galaxy.host.progress import say
 from galaxy.host.store import Store
 
+# What all stores of a host share is locked here.
+HOST = Path("/run/galaxy")
+
 
 @contextmanager
 def locked(store: Store, name: str, *, wait: float = 10.0) -> Iterator[None]:
-    """Hold the lock `name` for the block; waits up to `wait` seconds with a word, then InputError says who holds it.
+    """Hold a store's lock for the block; waits up to `wait` seconds with a word, then InputError says who holds it.
 
     The kernel drops the lock when the process ends, however it ends.
     """
-    store.locks.mkdir(parents=True, exist_ok=True)
-    holder = store.locks / f"{name}.holder"
-    lock = FileLock(store.locks / f"{name}.lock")
+    with _locked(store.locks, name, wait):
+        yield
+
+
+@contextmanager
+def host_locked(name: str, *, wait: float = 10.0) -> Iterator[None]:
+    """The same for what belongs to the host, whichever store asks."""
+    HOST.mkdir(mode=0o700, exist_ok=True)
+    with _locked(HOST, name, wait):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, name: str, wait: float) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = folder / f"{name}.holder"
+    lock = FileLock(folder / f"{name}.lock")
     what = name.removeprefix("server-")
     try:
         lock.acquire(timeout=0)

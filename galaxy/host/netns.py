@@ -10,9 +10,11 @@ import errno
 import ipaddress
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ _CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 # Connections begin at these ports only: the kernel's own choice reaches into the range from which a DC's RPC services
 # take theirs (smb.conf, rpc server dynamic port range: 49152-65535), and Samba ends when one of them is in use.
 CLIENT_PORTS = (32768, 49151)
+# EtherTypes (RFC 5342, appendix B).
+_IPV4, _ARP = 0x0800, 0x0806
 # 0.0.0.0/0, and the two halves that VPNs put in its place.
 _DEFAULT_ROUTE_BITS = 1
 
@@ -97,10 +101,14 @@ def remove_namespace(name: str) -> None:
 
 
 def add_bridge(name: str, namespace: str | None = None) -> None:
-    """Make a bridge and set it up; nothing happens when it is there."""
+    """Make a bridge and set it up; nothing happens when it is there.
+
+    It has a MAC address of its own: it would take one of those that are connected to it otherwise, another one when
+    that goes, and whoever knows the old one would send to it for half a minute.
+    """
     with _links(namespace) as links:
         if not links.link_lookup(ifname=name):
-            links.link("add", ifname=name, kind="bridge", br_forward_delay=0)
+            links.link("add", ifname=name, kind="bridge", br_forward_delay=0, address=local_mac(name))
         links.link("set", index=_index(links, name), state="up")
 
 
@@ -113,6 +121,11 @@ def remove_idle_bridge(name: str) -> None:
         index = _index(links, name)
         if not any(link.get_attr("IFLA_MASTER") == index for link in links.get_links()):
             links.link("del", index=index)
+
+
+def local_mac(name: str) -> str:
+    """A MAC address for something of that name, locally administered, the same each time."""
+    return ":".join(["02", *(f"{byte:02x}" for byte in sha256(name.encode()).digest()[:5])])
 
 
 def may_need(subnet: ipaddress.IPv4Network, note: str | None) -> bool:
@@ -196,6 +209,19 @@ def add_address(link: str, address: str, prefix: int, namespace: str | None = No
     """Give an interface an IPv4 address; nothing happens when it has it."""
     with _links(namespace) as links:
         links.addr("replace", index=_index(links, link), address=address, prefixlen=prefix)
+
+
+def announce(link: str, address: str, namespace: str) -> None:
+    """Tell the link's neighbours that an address is here now (a gratuitous ARP request, RFC 5227).
+
+    Who had it before may have had another MAC address, to which their kernels would go on to send for half a minute.
+    """
+    ip = socket.inet_aton(address)
+    with inside_network(path_of(namespace)), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind((link, 0))
+        mac: bytes = wire.getsockname()[4]
+        request = struct.pack("!HHBBH", 1, _IPV4, len(mac), len(ip), 1) + mac + ip + bytes(len(mac)) + ip
+        wire.send(b"\xff" * len(mac) + mac + struct.pack("!H", _ARP) + request)
 
 
 def reaches() -> tuple[Reach, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from galaxy.host import netns
 from galaxy.host.errors import InputError, ServerError
 from galaxy.host.journal import Entry, mount_points
-from galaxy.host.lock import locked
+from galaxy.host.lock import host_locked
 from galaxy.host.netns import Reach
 from galaxy.server import names
 from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server, ServerConfig, servers
@@ -17,6 +17,7 @@ from galaxy.server.sandbox import Joins, SharesHost
 
 # Where private servers live unless told otherwise (RFC 1918).
 PRIVATE_SUBNET = ipaddress.IPv4Network("10.213.0.0/24")
+# The bridge is the host's: servers of all its stores are connected to it.
 _LOCK = "network"
 _BRIDGE = PrivateNetwork().bridge
 
@@ -67,7 +68,7 @@ def take_down(server: Server) -> None:
     Nothing to do for servers of other networks.
     """
     if isinstance(network := server.config.network, PrivateNetwork):
-        with locked(server.store, _LOCK):
+        with host_locked(_LOCK):
             netns.remove_namespace(server.container)
             netns.remove_link(host_end(server))
             netns.remove_idle_subnet(_on_bridge(server, network))
@@ -144,7 +145,7 @@ def require_unused(subnet: ipaddress.IPv4Network, bridge: str, known: tuple[Reac
 
 
 def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None:
-    with locked(server.store, _LOCK):
+    with host_locked(_LOCK):
         others = tuple(other.config for other in servers(server.store) if other.container != server.container)
         require_private(server.config.address, network, others)
         name, end = server.container, host_end(server)
@@ -159,10 +160,16 @@ def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None
         netns.add_namespace(name)
         entry.on_failure("link", end)
         netns.add_veth(
-            end, peer="eth0", into=name, bridge=network.bridge, note=server.config.address, mac=mac(server)
+            end,
+            peer="eth0",
+            into=name,
+            bridge=network.bridge,
+            note=server.config.address,
+            mac=netns.local_mac(name),
         )
         netns.add_address("eth0", server.config.address, network.prefix, name)
         netns.add_default_route(gateway, name)
+        netns.announce("eth0", server.config.address, name)
 
 
 def _on_bridge(server: Server, network: PrivateNetwork) -> str:
@@ -184,11 +191,3 @@ def _subnet(address: str, network: PrivateNetwork) -> ipaddress.IPv4Network:
 def host_end(server: Server) -> str:
     """An interface name (15 characters at most) that no two servers of this host share."""
     return "gx" + sha256(server.container.encode()).hexdigest()[:10]
-
-
-def mac(server: Server) -> str:
-    """A MAC address of the server's own, locally administered, the same at each start.
-
-    With another one, clients would go on for up to half a minute to send to that of before, which their kernels know.
-    """
-    return ":".join(["02", *(f"{byte:02x}" for byte in sha256(server.container.encode()).digest()[:5])])
