@@ -65,7 +65,7 @@ def _show_plan(plan: UpgradePlan, *, as_json: bool) -> None:
         [(step.name, step.reason, step.seen or "nothing") for step in plan.steps],
     )
     for notice in plan.notices:
-        print(f"to know before: {notice}")
+        print(f"to know: {notice}")
 
 
 def _show(report: UpgradeReport) -> None:
@@ -76,8 +76,6 @@ def _show(report: UpgradeReport) -> None:
             f"({seen.expected} expected changes), {seen.checks.passed} checks passed; "
             f"writers waited {seen.pause_ms:.0f} ms"
         )
-        for complaint in seen.complaints:
-            print(f"  {report.target} says of smb.conf: {complaint}")
     switched = report.switch
     print(f"{report.server}: {report.source} -> {report.target}")
     if report.after is not None:
@@ -86,4 +84,6 @@ def _show(report: UpgradeReport) -> None:
             print(f"  {report.after.checks.passed} checks passed with clients at work")
     else:
         print(f"  it was stopped and stays so; to start it: galaxy start {report.server}")
+    for notice in report.notices:
+        print(f"  to know: {notice}")
     print(f"  to go back: galaxy rollback {report.server} (snapshot {switched.snapshot})")

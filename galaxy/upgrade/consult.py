@@ -34,7 +34,7 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
     if running.alive(server):
         done = exec_(server, argv, timeout=_SECONDS)
     else:
-        done = run_inside(server, argv) if in_place else _on_a_copy(entry, server, argv)
+        done = run_inside(server, argv) if in_place else on_a_copy(entry, server, argv)
     if done.returncode != 0:
         require_configuration(server, done)
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
@@ -59,16 +59,19 @@ def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS)
     return run_once(server, write_bundle(server, box), "", timeout)
 
 
-def _on_a_copy(entry: Entry, server: Server, argv: tuple[str, ...]) -> Completed:
+def on_a_copy(
+    entry: Entry, server: Server, argv: tuple[str, ...], parts: tuple[str, ...] = _ASKED
+) -> Completed:
+    """Run a program of the server's image, which may be another than the one that runs, on a copy of some folders."""
     home = server.store.servers / server.name / f"asked-{secrets.token_hex(3)}"
     copy = Server(store=server.store, config=server.config, home=home)
     with entry.temporarily("tree", home), entry.temporarily("container", handle(copy)):
-        for part in _ASKED:
+        for part in parts:
             (home / part).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             run(
                 ["cp", "--archive", "--reflink=auto", "--sparse=always", server.folder / part, home / part],
                 timeout=_SECONDS,
             )
-        for folder in (copy.cache, copy.log, copy.etc_host, copy.bundle):
-            folder.mkdir()
+        for folder in (copy.state, copy.cache, copy.log, copy.etc_host, copy.bundle):
+            folder.mkdir(exist_ok=True)
         return run_inside(copy, argv)

@@ -2,14 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from galaxy.host.journal import journal
+from galaxy.host.journal import Entry, journal
 from galaxy.host.wording import first_of
 from galaxy.release.version import Version
 from galaxy.server.config import Server
-from galaxy.server.execute import exec_
-from galaxy.upgrade.consult import consult
+from galaxy.upgrade.consult import consult, on_a_copy
+from galaxy.upgrade.plan import ImageChoice
 
 _SHOWN = 5
 # How testparm says that an option is not there any more, or will not be.
@@ -18,14 +19,14 @@ _COMPLAINT = re.compile(r"Unknown parameter encountered|option is deprecated|Inv
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is different from version `since` on for the accounts that an LDAP filter finds.
+    """What is different from version `since` on, for the accounts that an LDAP filter finds, or anyway without one.
 
-    `words` has {accounts}: how many there are, and the first names.
+    `words` may have {accounts}: how many there are, and the first names.
     """
 
     since: str
-    query: str
     words: str
+    query: str = ""
 
 
 _ENABLED = "(!(userAccountControl:1.2.840.113556.1.4.803:=2))"
@@ -44,33 +45,49 @@ CHANGES = (
         f"(!(objectClass=msDS-GroupManagedServiceAccount)){_ENABLED})",
         words="accounts of services that name no encryption types ({accounts}): from 4.24 on tickets for them are AES, "
         "and a service whose keytab has RC4 keys alone cannot read these. Give it a new keytab, or set "
-        "msDS-SupportedEncryptionTypes of its account to 4",
+        "msDS-SupportedEncryptionTypes of its account to 4, which is RC4",
+    ),
+    Change(
+        since="4.24.0",
+        # dsacl2fsacl in its python/samba/ntacls.py leaves the right to apply a policy out of the files' ACLs.
+        words="policies' files keep an entry of their ACL that 4.24 does not set any more: what `samba-tool domain "
+        "backup` makes after the upgrade cannot be restored until `samba-tool ntacl sysvolreset` has run in the server",
     ),
 )
 
 
-def notices(server: Server, old: str, new: str) -> tuple[str, ...]:
-    """What changes for accounts of the server's domain between two versions, a sentence each."""
+def notices(server: Server, old: ImageChoice, new: ImageChoice) -> tuple[str, ...]:
+    """What changes for the server's domain between two versions, and what the new one says of smb.conf."""
     crossed = [
-        change for change in CHANGES if Version.parse(old) < Version.parse(change.since) <= Version.parse(new)
+        change
+        for change in CHANGES
+        if Version.parse(old.version) < Version.parse(change.since) <= Version.parse(new.version)
     ]
-    if not crossed:
-        return ()
     with journal(server.store, "look", server.name) as entry:
-        printed = consult(entry, server, "accounts", *(change.query for change in crossed))
-    found: list[list[str]] = json.loads(printed.strip().splitlines()[-1])
-    return tuple(
-        change.words.format(accounts=_accounts(names))
-        for change, names in zip(crossed, found, strict=True)
-        if names
-    )
+        told = [*_concerned(entry, server, crossed), *_complaints(entry, server, new)]
+    return tuple(told)
 
 
-def complaints(server: Server) -> tuple[str, ...]:
-    """What testparm of a running server's version finds fault with in its smb.conf, a line each."""
-    done = exec_(server, ("testparm", "-s"), check=False)
+def _concerned(entry: Entry, server: Server, crossed: list[Change]) -> Iterator[str]:
+    """The changes that concern somebody in the server's domain, in words."""
+    asked = [change for change in crossed if change.query]
+    found: dict[str, list[str]] = {}
+    if asked:
+        printed = consult(entry, server, "accounts", *(change.query for change in asked))
+        lists = json.loads(printed.strip().splitlines()[-1])
+        found = {change.query: names for change, names in zip(asked, lists, strict=True)}
+    for change in crossed:
+        names = found.get(change.query, [])
+        if names or not change.query:
+            yield change.words.format(accounts=_accounts(names))
+
+
+def _complaints(entry: Entry, server: Server, new: ImageChoice) -> Iterator[str]:
+    """What the new version's testparm finds fault with in smb.conf, a sentence each."""
+    done = on_a_copy(entry, server.as_image(new.id), ("/usr/bin/testparm", "-s"), parts=("etc",))
     lines = (line.strip() for line in done.output.splitlines() if _COMPLAINT.search(line))
-    return tuple(dict.fromkeys(lines))
+    for line in dict.fromkeys(lines):
+        yield f"{new.ref} says of smb.conf: {line}"
 
 
 def _accounts(names: list[str]) -> str:

@@ -42,14 +42,15 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     copies = _COPIES if request.rehearsal else 1
     need = copies * (space_of(server.folder) + _ROOM)
     require_space(server.folder, need, f"the upgrade of {server.name}")
+    source, target = ImageChoice.of(old), ImageChoice.of(new)
     return plan_upgrade(
         server.name,
-        ImageChoice.of(old),
-        ImageChoice.of(new),
+        source,
+        target,
         running=running,
         rehearsal=request.rehearsal,
         need=need,
-        notices=notices(server, old.version, new.version),
+        notices=notices(server, source, target),
     )
 
 

@@ -26,7 +26,6 @@ from galaxy.upgrade.compare import Comparison, compare
 from galaxy.upgrade.dbcheck import dbcheck
 from galaxy.upgrade.dump import dump
 from galaxy.upgrade.expected import load_rules
-from galaxy.upgrade.notices import complaints
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import smoke
 from galaxy.upgrade.stagehand import temporary_administrator
@@ -42,7 +41,6 @@ class Rehearsal(BaseModel):
     """What the rehearsal found and measured: seconds, except for `pause_ms`, how long writers waited for the copy.
 
     `objects`, `files` and `values` were compared, `expected` of them differ as the list of expected changes says.
-    `complaints` are what the new version's testparm says of smb.conf.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,7 +54,6 @@ class Rehearsal(BaseModel):
     expected: int
     dbcheck_errors: int
     checks: TierResult
-    complaints: tuple[str, ...] = ()
 
 
 def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings) -> Rehearsal:
@@ -81,7 +78,7 @@ def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings
             comparison = compare(before, dump(new, entry), load_rules())
             _require_kept(server, comparison)
             errors = _require_sound(entry, server, new)
-            checks, said = _check(new, evidence, settings)
+            checks = _check(new, evidence, settings)
         except GalaxyError as error:
             _keep(copy, evidence)
             error.add_note(
@@ -98,7 +95,6 @@ def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings
             expected=len(comparison.expected),
             dbcheck_errors=errors,
             checks=checks,
-            complaints=said,
         )
 
 
@@ -175,11 +171,10 @@ def _stage_again(entry: Entry, server: Server) -> Iterator[Server]:
         yield clone(entry, server, home, server.config.network).server
 
 
-def _check(new: Server, evidence: Path, settings: Settings) -> tuple[TierResult, tuple[str, ...]]:
-    """The smoke tier by real clients, and complaints of smb.conf; ServerError names the first checks that fail."""
+def _check(new: Server, evidence: Path, settings: Settings) -> TierResult:
+    """The smoke tier by real clients; ServerError names the first checks that fail."""
     lifecycle.start(new, settings)
     try:
-        said = complaints(new)
         with temporary_administrator(new) as (account, password_file):
             result = run_tier(new, evidence, account=account, password_file=password_file)
     finally:
@@ -189,7 +184,7 @@ def _check(new: Server, evidence: Path, settings: Settings) -> tuple[TierResult,
             f"the rehearsal fails {len(result.troubles)} checks: {first_of(result.troubles, _SHOWN, '; ')}",
             f"The server was not touched. Details are in {evidence}",
         )
-    return result, said
+    return result
 
 
 def _keep(copy: Server, evidence: Path) -> None:

@@ -53,7 +53,7 @@ def upgrade(
     with lifecycle.held(server):
         plan = preflight(server, request)
         for notice in plan.notices:
-            say(f"before the upgrade: {notice}")
+            say(f"to know before: {notice}")
         with journal(store, "upgrade", server.name) as entry:
             rehearsal = rehearse(entry, server, plan, settings) if plan.rehearsal else None
             with watching or nullcontext():

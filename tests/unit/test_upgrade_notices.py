@@ -1,4 +1,4 @@
-"""What an administrator is told before an upgrade, and what testparm says of smb.conf."""
+"""What an administrator is told before an upgrade."""
 
 import json
 from types import SimpleNamespace
@@ -7,29 +7,42 @@ import pytest
 
 from galaxy.host.store import Store
 from galaxy.upgrade import notices as module
-from galaxy.upgrade.notices import CHANGES, complaints, notices
+from galaxy.upgrade.notices import CHANGES, notices
+from galaxy.upgrade.plan import ImageChoice
+
+PEOPLE = [change for change in CHANGES if change.query]
+
+
+def image(version):
+    return ImageChoice(ref=version, id=version * 4, version=version)
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
+def ask(monkeypatch, tmp_path):
     """Ask for the way from one version to another in a domain where every filter finds the same accounts."""
-    questions = []
+    questions, looked_at = [], []
 
-    def ask(old, new, *accounts):
+    def asking(old, new, *accounts, testparm=""):
         def consult(entry, server, script, *words):
             assert script == "accounts"
             questions.extend(words)
             return "a word of Samba's\n" + json.dumps([list(accounts)] * len(words)) + "\n"
 
-        monkeypatch.setattr(module, "consult", consult)
-        return notices(SimpleNamespace(store=Store(root=tmp_path), name="dc1"), old, new)
+        def on_a_copy(entry, server, argv, parts):
+            looked_at.append((server, argv, parts))
+            return SimpleNamespace(output=testparm)
 
-    ask.questions = questions
-    return ask
+        monkeypatch.setattr(module, "consult", consult)
+        monkeypatch.setattr(module, "on_a_copy", on_a_copy)
+        server = SimpleNamespace(store=Store(root=tmp_path), name="dc1", as_image=lambda id_: f"with {id_}")
+        return notices(server, image(old), image(new))
+
+    asking.questions, asking.looked_at = questions, looked_at
+    return asking
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "asked"),
     [
         ("4.22.11", "4.24.7", 1),
         ("4.23.9", "4.24.0", 1),
@@ -39,36 +52,41 @@ def asked(monkeypatch, tmp_path):
         ("4.17.12", "4.22.11", 0),
     ],
 )
-def test_only_what_lies_between_is_told(asked, old, new, told):
-    assert len(asked(old, new, "web")) == told
-    assert len(asked.questions) == told, "the directory was asked for what does not matter"
+def test_only_what_lies_between_is_asked_and_told(ask, old, new, asked):
+    told = ask(old, new, "web")
+    assert len(ask.questions) == asked
+    always = [words for words in told if "sysvolreset" in words]
+    assert len(told) - len(always) == asked
+    assert bool(always) == (old < "4.24.0" <= new)
 
 
-def test_nobody_concerned_nothing_told(asked):
-    assert asked("4.22.11", "4.24.7") == ()
+def test_nobody_concerned_nothing_told_of_accounts(ask):
+    assert all("sysvolreset" in words for words in ask("4.14.2", "4.24.7"))
 
 
-def test_the_accounts_are_counted_and_the_first_named(asked):
-    (one,) = asked("4.22.11", "4.24.7", "web")
-    assert "encryption types (1: web)" in one
-    (many,) = asked("4.22.11", "4.24.7", *(f"s{number}" for number in range(9)))
-    assert "(9: s0, s1, s2, s3, s4 and 4 more)" in many
+def test_the_accounts_are_counted_and_the_first_named(ask):
+    assert any("encryption types (1: web)" in words for words in ask("4.22.11", "4.24.7", "web"))
+    many = ask("4.22.11", "4.24.7", *(f"s{number}" for number in range(9)))
+    assert any("(9: s0, s1, s2, s3, s4 and 4 more)" in words for words in many)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.since)
-def test_filters_are_balanced_and_words_say_the_version(change):
+@pytest.mark.parametrize("change", PEOPLE, ids=lambda change: change.since)
+def test_filters_are_balanced_and_words_name_accounts_and_version(change):
     assert change.query.count("(") == change.query.count(")")
+    assert "{accounts}" in change.words
     assert change.since.rpartition(".")[0] in change.words
 
 
-def test_complaints_of_testparm(monkeypatch):
+def test_the_new_version_looks_at_smb_conf_before_it_starts(ask):
     said = (
         'Unknown parameter encountered: "old thing"\nIgnoring unknown parameter "old thing"\n'
         'WARNING: The "syslog" option is deprecated\nLoaded services file OK.\n'
         'Unknown parameter encountered: "old thing"\n'
     )
-    monkeypatch.setattr(module, "exec_", lambda *_, **__: SimpleNamespace(output=said))
-    assert complaints(None) == (
-        'Unknown parameter encountered: "old thing"',
-        'WARNING: The "syslog" option is deprecated',
+    assert ask("4.17.12", "4.22.11", testparm=said) == (
+        '4.22.11 says of smb.conf: Unknown parameter encountered: "old thing"',
+        '4.22.11 says of smb.conf: WARNING: The "syslog" option is deprecated',
     )
+    ((server, argv, parts),) = ask.looked_at
+    assert server == "with " + "4.22.11" * 4
+    assert (argv[0], parts) == ("/usr/bin/testparm", ("etc",))
