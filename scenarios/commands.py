@@ -64,11 +64,8 @@ def commands(topic: str) -> tuple[Command, ...]:
     return parse_toml(_HERE / "tools" / f"{topic}.toml", _Topic).command
 
 
-def do_commands(server: Server, version: Version, wanted: tuple[Command, ...]) -> tuple[str, ...]:
-    """Run those that this version has, in a running server; AssertionError names all that went wrong.
-
-    Returns what each said.
-    """
+def do_commands(server: Server, version: Version, wanted: tuple[Command, ...]) -> int:
+    """Run those that this version has, in a running server; how many. AssertionError names all that went wrong."""
     rows = [row for row in wanted if version >= Version.parse(row.since)]
     known = _meanings(server)
     asked = {
@@ -88,7 +85,7 @@ def do_commands(server: Server, version: Version, wanted: tuple[Command, ...]) -
     assert len(answers) == len(rows), f"{len(answers)} of {len(rows)} commands ended: {done.stderr[-500:]}"
     wrong = [why for row, answer in zip(rows, answers, strict=True) if (why := _wrong(row, answer, known))]
     assert not wrong, f"{len(wrong)} of {len(rows)} commands do not do their work: " + "; ".join(wrong)
-    return tuple(answer["said"] for answer in answers)
+    return len(rows)
 
 
 def _words(run: str, known: Mapping[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ from galaxy.host.netns import (
     add_default_route,
     add_namespace,
     add_veth,
+    announce,
     enter_network,
     remove_link,
 )
@@ -49,6 +50,7 @@ class Lab:
             add_veth(hostname, peer="eth0", into=name, bridge=BRIDGE)
             add_address("eth0", SERVERS[hostname], PREFIX, namespace=name)
             add_default_route(CLIENT, namespace=name)
+            announce("eth0", SERVERS[hostname], name)  # another cell's server may have had it
             try:
                 yield path
             finally:

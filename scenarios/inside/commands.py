@@ -1,7 +1,8 @@
 """Runs inside a running DC: does what an administrator does there, command by command.
 
 Standard input is JSON: {"commands": [{"words", "given", "password"}, ...], "seconds": for each}. Prints a line of JSON
-for each command as it ends: {"code", "said"}; a command that is still running after its time was killed: -9. samba-tool's commands run in children of this process, which has loaded what takes samba-tool most of a second to load,
+for each command as it ends: {"code", "said"}; a command that is still running after its time was killed: -9.
+samba-tool's commands run in children of this process, which has loaded what takes samba-tool most of a second to load,
 and in which a password among the words is in no argument list.
 """
 
