@@ -17,10 +17,9 @@ from galaxy.host.files import read_password
 from galaxy.host.settings import parse_toml
 from galaxy.release.version import Version
 from galaxy.server.config import Server
-from galaxy.server.execute import exec_
+from scenarios.scripts import run_script
 
 _HERE = Path(__file__).parent
-_PYTHON = "/usr/bin/python3"
 FOLDER = "/var/cache/samba/tools"
 _DEFAULT_POLICY = "{31B2F340-016D-11D2-945F-00C04FB984F9}"
 # A command's time, and what a table may take: samba 4.20.0 to 4.20.7 never came to the end of an offline backup.
@@ -79,10 +78,9 @@ def do_commands(server: Server, version: Version, wanted: tuple[Command, ...]) -
         ],
         "seconds": _COMMAND_SECONDS,
     }
-    script = (_HERE / "inside" / "commands.py").read_text(encoding="utf-8")
-    done = exec_(server, (_PYTHON, "-c", script), stdin=json.dumps(asked), timeout=_SECONDS, check=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(rows), f"{len(answers)} of {len(rows)} commands ended: {done.stderr[-500:]}"
+    printed = run_script(server, "commands", asked, timeout=_SECONDS)
+    answers = [json.loads(line) for line in printed.splitlines()]
+    assert len(answers) == len(rows), f"{len(answers)} of {len(rows)} commands ended"
     wrong = [why for row, answer in zip(rows, answers, strict=True) if (why := _wrong(row, answer, known))]
     assert not wrong, f"{len(wrong)} of {len(rows)} commands do not do their work: " + "; ".join(wrong)
     return len(rows)

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from galaxy.host.files import read_password
 from galaxy.server.config import Server
-from galaxy.server.execute import exec_
+from scenarios.scripts import run_script
 
-_INSIDE = Path(__file__).with_name("inside")
-_PYTHON = "/usr/bin/python3"
 # A password costs some 10 ms of key derivation, an account without one about a tenth.
 _SECONDS_A_USER, _SECONDS = 0.05, 120.0
 
@@ -41,7 +39,7 @@ def populate(server: Server, users: int = 2000, bound: int = 20) -> Content:
         "password": read_password(server.secrets / "admin-password"),
         "seed": secrets.token_hex(6),
     }
-    printed = _run(server, "content", asked, timeout=_SECONDS + users * _SECONDS_A_USER)
+    printed = run_script(server, "content", asked, timeout=_SECONDS + users * _SECONDS_A_USER)
     made = json.loads(printed.splitlines()[-1])
     return Content(
         users=users,
@@ -56,12 +54,6 @@ def populate(server: Server, users: int = 2000, bound: int = 20) -> Content:
 def require_logons(server: Server, accounts: Mapping[str, str]) -> int:
     """Bind with each account by Kerberos and by NTLM; AssertionError names those that fail. Returns how many binds."""
     asked = {"host": server.config.fqdn, "accounts": dict(accounts)}
-    refused = _run(server, "logon", asked, timeout=_SECONDS).splitlines()
+    refused = run_script(server, "logon", asked, timeout=_SECONDS).splitlines()
     assert not refused, f"{len(refused)} logons fail: {'; '.join(refused[:3])}"
     return 2 * len(accounts)
-
-
-def _run(server: Server, script: str, asked: object, timeout: float) -> str:
-    """Run a script of `inside/` in a running server; what it shall know goes in by standard input."""
-    argv = (_PYTHON, "-c", (_INSIDE / f"{script}.py").read_text(encoding="utf-8"))
-    return exec_(server, argv, stdin=json.dumps(asked), timeout=timeout, check=True).stdout

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from galaxy.host.errors import CommandTimeoutError
 from galaxy.host.process import Completed
+from galaxy.server.script import with_samba_tool
 from scenarios.world import World
 from verify.target import Target
 
@@ -31,13 +32,10 @@ _TOOL_SECONDS = 60.0
 _KCC_SECONDS = 8.0
 _LINK_ROUNDS = 5
 _NEVER = "NTTIME(0)"
-# samba-tool's commands one after the other, as samba-tool starts them: samba_tool() came with 4.19.
 _SEVERAL = """
 import json, sys
-from samba.netcmd import main
-run = getattr(main, "samba_tool", None) or (lambda *words: main.cmd_sambatool()._run("samba-tool", *words))
 for words in json.loads(sys.argv[1]):
-    if run(*words):
+    if samba_tool(*words):
         sys.exit("failed: " + " ".join(words))
 """
 _OPTIONS = {"inbound": 0x2, "outbound": 0x4}  # MS-ADTS 6.1.1.2.2.1.2.1.1, nTDSDSA options
@@ -112,7 +110,7 @@ class Partner:
         shell = self.target.shell
         assert shell is not None
         commands = [["drs", "replicate", self.hostname, of.hostname, what, "-P"] for of, what in wanted]
-        done = shell("/usr/bin/python3", "-c", _SEVERAL, json.dumps(commands), timeout=_TOOL_SECONDS)
+        done = shell(*with_samba_tool(_SEVERAL), json.dumps(commands), timeout=_TOOL_SECONDS)
         assert done.returncode == 0, f"drs replicate on {self.hostname}: {done.output.strip()}"
 
     def new_user(self, parent: str = "", password: str = "") -> tuple[str, str, str]:

@@ -28,6 +28,7 @@ from galaxy.server.inside import smb_conf
 from galaxy.server.network import bring_up, joined, take_down
 from galaxy.server.provision import INIT, why_failed
 from galaxy.server.rootfs import image_of, rootfs_of
+from galaxy.server.script import with_samba_tool
 from galaxy.server.survey import Domain, survey
 from galaxy.server.tls import write_certificate
 
@@ -214,8 +215,7 @@ def forget_join(server: Server) -> None:
 
 
 def _run(server: Server, verb: str, asked: _Asked, timeout: float) -> Completed:
-    script = _SCRIPT.read_text(encoding="utf-8")
-    argv = (INIT, "/usr/bin/python3", "-c", script, verb)
+    argv = (INIT, *with_samba_tool(_SCRIPT.read_text(encoding="utf-8")), verb)
     box = sandbox(server, rootfs_of(server), argv, joined(server))
     return run_once(server, write_bundle(server, box, asks=asked.address), asked.as_json(), timeout)
 

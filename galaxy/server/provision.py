@@ -1,7 +1,6 @@
 """Making a domain: Samba's own provision, run inside the image with the server's folders mounted.
 
-The password goes in by standard input and is put into samba-tool's argument list inside the interpreter, so that no
-process ever has it in its argv.
+The password goes in by standard input, so that no process ever has it in its argv (tools/provision.py).
 """
 
 import json
@@ -9,6 +8,7 @@ import re
 import secrets
 import shutil
 import string
+from pathlib import Path
 
 from galaxy.host.errors import HostError, InputError, ServerError
 from galaxy.host.files import MORE_SPACE, says_full
@@ -17,25 +17,10 @@ from galaxy.server.config import Server
 from galaxy.server.container import run_once, runtime_words, sandbox, write_bundle
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
+from galaxy.server.script import with_samba_tool
 
 INIT = "/usr/libexec/galaxy/init"
-# samba_tool() came with 4.19; before it, the command object is all there is.
-_SCRIPT = """
-import json, sys
-from samba.netcmd import main
-words = json.loads(sys.argv[1]) + ["--adminpass=" + sys.stdin.read()]
-def older(*words):
-    command = main.cmd_sambatool()
-    try:
-        return command._run("samba-tool", *words)
-    except SystemExit as error:
-        return error.code
-    except Exception as error:
-        command.show_command_error(error)
-        return 1
-code = getattr(main, "samba_tool", older)(*words)
-sys.exit(code and 1)
-"""
+_SCRIPT = Path(__file__).parent / "tools" / "provision.py"
 # Bytes: with fewer, Samba's databases fail in words of their own.
 _NO_SPACE = 1_000_000
 _NOISE = re.compile(r"^(ERROR(\([^)]*\))?: )+|^uncaught exception - ", re.IGNORECASE)
@@ -56,7 +41,8 @@ def provision(server: Server, password: str, timeout: float) -> None:
 
     Runs in a network namespace with nothing in it: making a domain asks nobody.
     """
-    argv = (INIT, "/usr/bin/python3", "-c", _SCRIPT, json.dumps(_words(server)))
+    script = with_samba_tool(_SCRIPT.read_text(encoding="utf-8"))
+    argv = (INIT, *script, json.dumps(_words(server)))
     box = sandbox(server, rootfs_of(server), argv, Isolated())
     done = run_once(server, write_bundle(server, box), password, timeout)
     (server.log / "provision.log").write_text(done.output.replace(password, "(password)"), encoding="utf-8")

@@ -17,9 +17,9 @@ from galaxy.server.execute import exec_
 from galaxy.server.provision import INIT
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
+from galaxy.server.script import argv_of
 
 _SECONDS = 600.0
-_PYTHON = "/usr/bin/python3"
 # What a copy needs for questions to the directory; sysvol may be large and is not asked.
 _ASKED = ("etc", "state/private")
 
@@ -30,7 +30,7 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
     `in_place`: a stopped server's own files, which its image has just let go of, and of which there is a copy.
     """
     text = (files("galaxy.upgrade") / "inside" / f"{script}.py").read_text(encoding="utf-8")
-    argv = (_PYTHON, "-c", text, *words)
+    argv = (*argv_of(text), *words)
     if running.alive(server):
         done = exec_(server, argv, timeout=_SECONDS)
     else:

@@ -21,11 +21,12 @@ from galaxy.server.container import handle, run_once, sandbox, write_bundle
 from galaxy.server.provision import INIT
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
+from galaxy.server.script import PYTHON
 from galaxy.upgrade.consult import require_configuration
 from galaxy.upgrade.dumpfile import DataDump
 
 _SCRIPTS = ("dump.py", "databases.py", "files.py", "values.py")
-_PYTHON = ("/usr/bin/python3", "-B")
+_PYTHON = (PYTHON, "-B")
 _PLACE = "/var/log/samba"
 # 100,000 objects take half a minute on a quiet machine.
 _SECONDS = 1200.0

@@ -24,6 +24,7 @@ from galaxy.server.history import last_upgrade, parting
 from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of, rootfs_of
+from galaxy.server.script import PYTHON
 from galaxy.server.sound import require_sound
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
@@ -372,7 +373,7 @@ def _downgrade(server: Server) -> None:
     """Have the newer version write its databases in the format that any version reads; ServerError when it cannot."""
     if not (rootfs_of(server) / _TOOL).exists():
         return  # both versions have the same format: see ways.py
-    done = run_inside(server, ("/usr/bin/python3", f"/{_TOOL}"), _DOWNGRADE_SECONDS)
+    done = run_inside(server, (PYTHON, f"/{_TOOL}"), _DOWNGRADE_SECONDS)
     (server.log / "downgrade.log").write_text(done.output, encoding="utf-8")
     if done.returncode != 0:
         lines = [line for line in done.output.strip().splitlines() if line.strip()]

@@ -9,6 +9,7 @@ from galaxy.host.files import write_atomic
 from galaxy.server.config import Server
 from galaxy.server.execute import exec_
 from galaxy.server.provision import random_password
+from galaxy.server.script import argv_of
 from galaxy.upgrade.dump import require_copy
 
 _SCRIPT = """
@@ -30,7 +31,7 @@ def temporary_administrator(copy: Server) -> Iterator[tuple[str, Path]]:
     """Make an administrator in a running copy; gives its name and the file that has its password."""
     require_copy(copy)
     name, word = f"galaxy-{secrets.token_hex(4)}", random_password()
-    exec_(copy, ("/usr/bin/python3", "-c", _SCRIPT, name), stdin=word, check=True)
+    exec_(copy, (*argv_of(_SCRIPT), name), stdin=word, check=True)
     file = copy.secrets / "rehearsal-password"
     write_atomic(file, word + "\n", 0o600)
     yield name, file

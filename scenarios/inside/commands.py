@@ -14,23 +14,6 @@ import sys
 import tempfile
 import traceback
 
-from samba.netcmd import main as netcmd
-
-
-def older(*words):
-    """samba_tool() came with 4.19; before it, the command object is all there is."""
-    command = netcmd.cmd_sambatool()
-    try:
-        return command._run("samba-tool", *words)
-    except SystemExit as end:
-        return end.code
-    except Exception as error:
-        command.show_command_error(error)
-        return 1
-
-
-samba_tool = getattr(netcmd, "samba_tool", older)
-
 
 def child(words, given, sink, environment):
     """What the child does, to its end."""
@@ -40,7 +23,7 @@ def child(words, given, sink, environment):
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         if words[0] == "samba-tool":
-            code = int(samba_tool(*words[1:]) or 0) & 255
+            code = int(samba_tool(*words[1:]) or 0) & 255  # noqa: F821 - put before this
         else:
             code = subprocess.run(words, env=environment).returncode
     except SystemExit as end:

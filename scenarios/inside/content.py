@@ -11,7 +11,6 @@ import sys
 
 import ldb
 from samba.auth import system_session
-from samba.netcmd import main
 from samba.param import LoadParm
 from samba.samdb import SamDB
 
@@ -46,23 +45,11 @@ possSuperiors: container
 )
 
 
-def samba_tool(*words):
-    """Run a samba-tool command in this process: a password in its words is in no argument list."""
-    code = getattr(main, "samba_tool", older)(*words)
+def do(*words):
+    """Do what samba-tool does with these words; the script ends when it cannot."""
+    code = samba_tool(*words)  # noqa: F821 - put before this
     if code:
         sys.exit("samba-tool %s ended with %s" % (" ".join(words[:3]), code))
-
-
-def older(*words):
-    """samba_tool() came with 4.19; before it, the command object is all there is."""
-    command = main.cmd_sambatool()
-    try:
-        return command._run("samba-tool", *words)
-    except SystemExit as end:
-        return end.code
-    except Exception as error:
-        command.show_command_error(error)
-        return 1
 
 
 class Maker:
@@ -177,12 +164,12 @@ class Maker:
     def host(self):
         """A computer with a service name and a keytab of its own; it lies beside the server's, where root reads."""
         name = "files1"
-        samba_tool("computer", "create", name, "--computerou=OU=Hosts,%s" % OU)
+        do("computer", "create", name, "--computerou=OU=Hosts,%s" % OU)
         # Created without one it has no keys, and newer versions refuse to export none.
-        samba_tool("user", "setpassword", name + "$", "--newpassword=" + self.password(-1))
-        samba_tool("spn", "add", "cifs/%s.%s" % (name, self.domain), name + "$")
+        do("user", "setpassword", name + "$", "--newpassword=" + self.password(-1))
+        do("spn", "add", "cifs/%s.%s" % (name, self.domain), name + "$")
         keytab = "/var/lib/samba/private/content.keytab"
-        samba_tool("domain", "exportkeytab", keytab, "--principal=%s$" % name)
+        do("domain", "exportkeytab", keytab, "--principal=%s$" % name)
         return keytab
 
     def rights(self):
@@ -191,19 +178,17 @@ class Maker:
             "objectSid"
         ][0]
         text = self.samdb.schema_format_value("objectSid", sid).decode()
-        samba_tool(
-            "dsacl", "set", "--objectdn=OU=Hosts,%s,%s" % (OU, self.base), "--sddl=(A;CI;RPWPCR;;;%s)" % text
-        )
+        do("dsacl", "set", "--objectdn=OU=Hosts,%s,%s" % (OU, self.base), "--sddl=(A;CI;RPWPCR;;;%s)" % text)
 
     def policy(self):
         """A group policy object with files, linked to the users' unit, and a logon script."""
         where = ["-H", "ldap://" + self.asked["address"], *self.credentials]
-        samba_tool("gpo", "create", POLICY, *where)
+        do("gpo", "create", POLICY, *where)
         found = self.samdb.search(
             "CN=Policies,CN=System," + self.base, expression="(displayName=%s)" % POLICY
         )
         guid = str(found[0]["cn"])
-        samba_tool("gpo", "setlink", "OU=People,%s,%s" % (OU, self.base), guid, *where)
+        do("gpo", "setlink", "OU=People,%s,%s" % (OU, self.base), guid, *where)
         sysvol = "/var/lib/samba/sysvol/%s" % self.domain
         files = {
             "%s/Policies/%s/User/Registry.pol" % (sysvol, guid): b"PReg\x01\x00\x00\x00",
@@ -213,7 +198,7 @@ class Maker:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as sink:
                 sink.write(data)
-            samba_tool(
+            do(
                 "ntacl",
                 "set",
                 "O:LAG:BAD:P(A;;0x001f01ff;;;BA)(A;;0x001f01ff;;;SY)(A;;0x001200a9;;;AU)",
@@ -233,9 +218,9 @@ class Maker:
             (self.domain, "text", "TXT", "'v=spf1 -all'"),
             (zone, "7", "PTR", "files1.%s" % self.domain),
         ]
-        samba_tool("dns", "zonecreate", self.asked["address"], zone, *self.credentials)
+        do("dns", "zonecreate", self.asked["address"], zone, *self.credentials)
         for where, name, kind, data in records:
-            samba_tool("dns", "add", self.asked["address"], where, name, kind, data, *self.credentials)
+            do("dns", "add", self.asked["address"], where, name, kind, data, *self.credentials)
         return ["%s.%s %s" % (name, where, kind) for where, name, kind, _ in records]
 
 

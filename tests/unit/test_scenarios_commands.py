@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from galaxy.host.process import run
+from galaxy.server.script import with_samba_tool
 from scenarios import commands as module
 from scenarios.catalogue.tools import TOOLS
 from scenarios.commands import Command, commands
@@ -123,7 +124,7 @@ def inside(tmp_path):
             "seconds": seconds,
         }
         done = run(
-            [sys.executable, "-c", SCRIPT.read_text()],
+            [sys.executable, *with_samba_tool(SCRIPT.read_text())[1:]],
             stdin=json.dumps(asked),
             env={"PYTHONPATH": str(tmp_path)},
         )

@@ -112,26 +112,12 @@ def raise_keys_above(version):
 
 def join(told):
     """`samba-tool domain join`, with the password in this process's memory alone."""
-    from samba.netcmd import main
-
     if told["above"]:
         raise_keys_above(told["above"])
     words = ["domain", "join", told["realm"], "DC", "--server=" + told["dc"], "--dns-backend=SAMBA_INTERNAL"]
     words += ["--username=" + told["user"], "--password=" + told["password"]]
     words += ["--site=" + told["site"]] if told["site"] else []
-    # samba_tool() came with 4.19; before it, the command object is all there is.
-    if hasattr(main, "samba_tool"):
-        code = main.samba_tool(*words)
-    else:
-        command = main.cmd_sambatool()
-        try:
-            code = command._run("samba-tool", *words)  # noqa: SLF001 - as samba-tool itself did
-        except SystemExit as error:
-            code = error.code
-        except Exception as error:
-            command.show_command_error(error)
-            code = 1
-    if code:
+    if samba_tool(*words):  # noqa: F821 - put before this
         raise RefusedError("join", "")
 
 
