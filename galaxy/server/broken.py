@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from galaxy.host.errors import InputError
 from galaxy.host.settings import parse_toml
 from galaxy.host.store import Store
-from galaxy.server.config import CONFIG, RECORD, PrivateNetwork, Server, ServerConfig, load
+from galaxy.server.config import CONFIG, PrivateNetwork, Server, ServerConfig, has_folder, load
 from galaxy.server.names import ipv4
 
 
@@ -18,7 +18,7 @@ def load_to_remove(store: Store, name: str, *, force: bool) -> Server:
     try:
         return load(store, name)
     except InputError as error:
-        if not any((store.servers / name / file).is_file() for file in (CONFIG, RECORD)):
+        if not has_folder(store, name):
             raise
         if not force:
             hint = f"{error.hint.rstrip('.')}. To remove the server with all that it holds: galaxy rm {name} --force"

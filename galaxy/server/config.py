@@ -213,8 +213,13 @@ def load(store: Store, name: str) -> Server:
     file = store.servers / name / CONFIG
     hint = _MEND.format(folder=file.parent / "snapshots")
     if "/" in name or not file.is_file():
-        if "/" not in name and (file.parent / RECORD).exists():
+        if has_folder(store, name) and (file.parent / RECORD).exists():
             raise InputError(f"{file} is missing", hint)
+        if has_folder(store, name):
+            raise InputError(
+                f"there is no server {name}, but a folder {file.parent} without {CONFIG}",
+                "Look what it holds, and which command makes it or has left it so.",
+            )
         raise InputError(f"there is no server {name}", "See which there are: galaxy ls")
     config = parse_toml(file, ServerConfig, hint=hint)
     if config.name != name:
@@ -223,6 +228,11 @@ def load(store: Store, name: str) -> Server:
             f"Move a copy out of {store.servers}; a folder that was renamed gets its name back.",
         )
     return Server(store=store, config=config)
+
+
+def has_folder(store: Store, name: str) -> bool:
+    """Whether something of that name is among the servers; a path, and `..`, never is."""
+    return store.servers.is_dir() and name in os.listdir(store.servers)  # noqa: PTH208 - a name, never a path
 
 
 def server_of(target: str) -> Server | None:

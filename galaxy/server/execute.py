@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
-from galaxy.host.errors import CommandTimeoutError
+from galaxy.host.errors import CommandTimeoutError, InputError
 from galaxy.host.process import Completed, find_tool, replace_self, run
 from galaxy.server.config import Server
 from galaxy.server.confinement import granted
@@ -42,8 +43,26 @@ def exec_(
 
 
 def become(server: Server, argv: Sequence[str]) -> None:
-    """Become a program inside the server: terminal, signals and exit code are its own. Does not return."""
-    replace_self(exec_argv(server, argv), env=inside_environment())
+    """Become a program inside the server: terminal, signals and exit code are its own. Does not return.
+
+    InputError when the server does not run or has no such program.
+    """
+    entering = exec_argv(server, argv)
+    _require_program(server, argv[0])
+    replace_self(entering, env=inside_environment())
+
+
+def _require_program(server: Server, name: str) -> None:
+    root = Path(f"/proc/{require_running(server).pid}/root")
+    folders = [""] if "/" in name else inside_environment()["PATH"].split(":")
+    # What a link points to is not asked: an absolute one would lead to the host's files.
+    if not name or not any(
+        os.path.lexists(root / folder.lstrip("/") / name.lstrip("/")) for folder in folders
+    ):
+        raise InputError(
+            f"{server.name} has no program {name}",
+            f"Inside are Samba's programs, python3 and sh: galaxy exec {server.name} sh -c 'echo /usr/*bin/*'",
+        )
 
 
 def inside_environment() -> dict[str, str]:

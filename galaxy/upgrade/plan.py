@@ -67,7 +67,7 @@ def plan_upgrade(
 ) -> UpgradePlan:
     """The plan from what preflight found out."""
     steps = (
-        *(_rehearsal(target) if rehearsal else ()),
+        *(_rehearsal(target, running=running) if rehearsal else ()),
         *(_live_switch(source, target) if running else _cold_switch(target)),
     )
     return UpgradePlan(
@@ -82,12 +82,14 @@ def plan_upgrade(
     )
 
 
-def _rehearsal(target: ImageChoice) -> tuple[PlannedStep, ...]:
+def _rehearsal(target: ImageChoice, *, running: bool) -> tuple[PlannedStep, ...]:
     return (
         PlannedStep(
             name="copy",
             reason="the rehearsal needs the data of now, each database between two transactions",
-            seen="a write that comes in that moment waits (see docs/upgrade.md for how long)",
+            seen="a write that comes in that moment waits (see docs/upgrade.md for how long)"
+            if running
+            else "",
         ),
         PlannedStep(
             name="rehearse",

@@ -66,6 +66,19 @@ def test_a_copied_folder_is_not_taken_for_the_original(server):
     assert former_self(server.store, "dc1-old") is None, "the original is there, and its network is its own"
 
 
+def test_a_folder_without_a_configuration_is_told_of_and_can_be_removed(server):
+    with pytest.raises(InputError, match=r"without server.toml") as told:
+        load_to_remove(server.store, "dc1", force=False)
+    assert "galaxy rm dc1 --force" in told.value.hint
+    assert load_to_remove(server.store, "dc1", force=True).folder == server.folder
+
+
+@pytest.mark.parametrize("name", ["other", ".", "..", "", "../servers/dc1", "dc1/"])
+def test_nothing_else_is_removed_for_a_server(server, name):
+    with pytest.raises(InputError, match="there is no server"):
+        load_to_remove(server.store, name, force=True)
+
+
 def test_what_a_renamed_server_runs_has_its_old_name(server):
     server.write()
     assert former_self(server.store, "dc1") is None
