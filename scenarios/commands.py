@@ -127,6 +127,7 @@ def _meanings(server: Server) -> dict[str, str]:
         "address": config.address,
         "fqdn": config.fqdn,
         "realm": config.realm.lower(),
+        "workgroup": config.domain,
         "base": config.base_dn,
         "policy": _DEFAULT_POLICY,
         "folder": FOLDER,

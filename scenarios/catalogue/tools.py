@@ -59,6 +59,11 @@ TOOLS = Scenario(
             why="Password rules, keytabs, sites, roles, schema and replication are looked at and set.",
         ),
         Step(
+            name="members",
+            act=_doing("members"),
+            why="Samba's own `net` makes a member, online and offline, with its name in DNS, and takes it out again.",
+        ),
+        Step(
             name="programs",
             act=_doing("programs"),
             why="testparm, wbinfo, net, smbstatus, ntlm_auth, ldbsearch, tdbbackup and others do their work.",

@@ -21,6 +21,7 @@ KNOWN = {
     "address": "192.0.2.1",
     "fqdn": "dc1.ad.example.org",
     "realm": "ad.example.org",
+    "workgroup": "AD",
     "base": "DC=ad,DC=example,DC=org",
     "policy": "{31B2}",
     "folder": "/var/cache/samba/tools",
