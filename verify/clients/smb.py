@@ -60,9 +60,14 @@ def connected(
     ciphers: Sequence[int] | None = None,
     signing: Sequence[int] | None = None,
     require_signing: bool = True,
+    capabilities: int = 0,
 ) -> Iterator[Connection]:
-    """A negotiated connection with a client GUID of its own: the server keeps a dialect for each GUID."""
+    """A negotiated connection with a client GUID of its own: the server keeps a dialect for each GUID.
+
+    `capabilities` are offered beside those that smbprotocol has.
+    """
     connection = Connection(uuid4(), target.address, 445, require_signing=require_signing)
+    connection.client_capabilities |= capabilities
     try:
         connection.connect(
             dialect, TIMEOUT, preferred_encryption_algos=ciphers, preferred_signing_algos=signing

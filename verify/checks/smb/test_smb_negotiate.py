@@ -1,7 +1,8 @@
 """What a client and the server agree on before and while logging on."""
 
 from smbprotocol import Dialects
-from smbprotocol.connection import Ciphers, SigningAlgorithms
+from smbprotocol.connection import Capabilities, Ciphers, SigningAlgorithms
+from smbprotocol.ioctl import CtlCode, SMB2NetworkInterfaceInfo
 
 from verify.check import check
 from verify.clients import smb, smbwire
@@ -162,3 +163,20 @@ def test_posix_extensions(target: Target) -> None:
     assert offered is expected, (
         f"expected POSIX extensions offered: {expected}, got contexts {answer.contexts}"
     )
+
+
+@check("smb.multichannel", loses="clients with several network cards would use one of them only")
+def test_multichannel(target: Target) -> None:
+    channels = Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL
+    with smb.logged_on(target, capabilities=channels) as session:
+        offered = session.connection.server_capabilities.has_flag(channels)
+        share = smb.tree(session, target, "IPC$")
+        answer = smb.control(share, CtlCode.FSCTL_QUERY_NETWORK_INTERFACE_INFO, b"")
+    expected = target.expect(old=False, new=True, since="4.15.0")
+    assert offered is expected, f"expected several channels offered: {expected}, got {offered}"
+    # Loopback is there too where smb.conf has it among `interfaces`; a target's other addresses are not known.
+    told = [
+        card["sock_addr_storage"]["buffer"].get_value().get_ipaddress()
+        for card in SMB2NetworkInterfaceInfo.unpack_multiple(answer)
+    ]
+    assert target.address in told, f"expected clients to be told of {target.address}, got {told}"
