@@ -64,6 +64,11 @@ TOOLS = Scenario(
             why="Samba's own `net` makes a member, online and offline, with its name in DNS, and takes it out again.",
         ),
         Step(
+            name="rodc",
+            act=_doing("rodc"),
+            why="A read-only DC joins into a folder, gets the passwords it may have and no other, and is forgotten.",
+        ),
+        Step(
             name="programs",
             act=_doing("programs"),
             why="testparm, wbinfo, net, smbstatus, ntlm_auth, ldbsearch, tdbbackup and others do their work.",

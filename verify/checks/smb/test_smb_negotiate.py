@@ -170,10 +170,10 @@ def test_multichannel(target: Target) -> None:
     channels = Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL
     with smb.logged_on(target, capabilities=channels) as session:
         offered = session.connection.server_capabilities.has_flag(channels)
+        expected = target.expect(old=False, new=True, since="4.15.0")
+        assert offered is expected, f"expected several channels offered: {expected}, got {offered}"
         share = smb.tree(session, target, "IPC$")
         answer = smb.control(share, CtlCode.FSCTL_QUERY_NETWORK_INTERFACE_INFO, b"")
-    expected = target.expect(old=False, new=True, since="4.15.0")
-    assert offered is expected, f"expected several channels offered: {expected}, got {offered}"
     # Loopback is there too where smb.conf has it among `interfaces`; a target's other addresses are not known.
     told = [
         card["sock_addr_storage"]["buffer"].get_value().get_ipaddress()
