@@ -71,6 +71,7 @@ class World:
         """What a new server shall be, with its place in the lab's network; both go with the cell."""
         path = self.stack.enter_context(self.lab.connected(hostname))
         name = f"{self.lab.name}-{hostname}"
+        self.stack.callback(self._forget_runs, name)
         self.stack.enter_context(self.lab.entry.temporarily("server", f"{self.store.root}:{name}"))
         return CreateRequest(
             name=name,
@@ -81,6 +82,11 @@ class World:
             network=NamespaceNetwork(path=path),
             dns_forwarders=(CLIENT,),
         )
+
+    def _forget_runs(self, name: str) -> None:
+        """Remove what an upgrade of one of the lab's servers kept of its checks: nobody has that server any more."""
+        for folder in self.store.runs.glob(f"*-{name}"):
+            shutil.rmtree(folder)
 
     def remove(self, hostname: str) -> None:
         """Stop and remove a server with its state; nothing of it is left."""
