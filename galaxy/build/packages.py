@@ -115,7 +115,8 @@ def _resolved(state: AptState, release: Release) -> tuple[Archive, ...]:
     memory = state.folder / "resolved.json"
     digest = state.index_digest()
     known = recall(memory, digest)
-    key = sha256_text(json.dumps([release.suite, release.package_version, SAMBA, PYTHON, BASE]))
+    asked = [release.suite, preferring(release.suite), release.package_version, SAMBA, PYTHON, BASE]
+    key = sha256_text(json.dumps(asked))
     if key not in known:
         known[key] = [asdict(archive) for archive in _ask(state, release)]
         remember(memory, known, digest)
@@ -154,7 +155,16 @@ def _install(state: AptState, release: Release, *options: str) -> list[str]:
     )
     known = state.run(["apt-cache", *places, "pkgnames", "samba"]).stdout.split()
     wanted = [one for one in SAMBA if not one.startswith("samba-") or one in known]
-    return ["apt-get", "install", "-y", "-qq", *places, *options, *wanted, *PYTHON, *BASE]
+    of_suite = preferring(release.suite)
+    return ["apt-get", "install", "-y", "-q", *places, *of_suite, *options, *wanted, *PYTHON, *BASE]
+
+
+def preferring(suite: str) -> tuple[str, ...]:
+    """How dependencies, too, come from backports: apt takes none of those by itself, and what Samba needs may be there.
+
+    Not for other suites: what is preferred comes before security updates.
+    """
+    return ("--target-release", suite) if suite.endswith("-backports") else ()
 
 
 def _cached(state: AptState, archive: Archive) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from galaxy.build.packages import Archive, suites_for
+from galaxy.build.packages import Archive, preferring, suites_for
 from galaxy.build.plan import BuildPlan
 from galaxy.build.root import base_suites
 from galaxy.release.find import Wanted
@@ -98,6 +98,11 @@ CONFIGURED = ("bookworm", "bookworm-security", "bookworm-backports", "trixie", "
 )
 def test_a_suite_is_seen_with_those_it_builds_on(suite, seen):
     assert suites_for(suite, CONFIGURED) == seen
+
+
+def test_only_backports_come_before_security_updates():
+    assert preferring("trixie-backports") == ("--target-release", "trixie-backports")
+    assert preferring("trixie") == preferring("trixie-security") == ()
 
 
 def test_a_build_root_has_its_suites_security_updates():

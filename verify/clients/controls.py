@@ -14,6 +14,7 @@ _DIRSYNC = "1.2.840.113556.1.4.841"
 _EXTENDED_DN = "1.2.840.113556.1.4.529"
 _SD_FLAGS = "1.2.840.113556.1.4.801"
 _ASQ = "1.2.840.113556.1.4.1504"
+_POLICY_HINTS = "1.2.840.113556.1.4.2066"
 # MS-ADTS 3.1.1.3.4.1.3, LDAP_DIRSYNC_OBJECT_SECURITY: only what the caller may see, so that anybody may ask.
 OBJECT_SECURITY = 0x1
 
@@ -70,6 +71,11 @@ def sd_flags(flags: int) -> Control:
 def attribute_scope(attribute: str) -> Control:
     """MS-ADTS 3.1.1.3.4.1.18: search the objects that the base's attribute names."""
     return (_ASQ, True, _sequence(_octets(attribute.encode())))
+
+
+def policy_hints() -> Control:
+    """MS-ADTS 3.1.1.3.4.1.27, by the number that most clients use: a reset keeps to what a change has to."""
+    return (_POLICY_HINTS, True, _sequence(_integer(1)))
 
 
 def _answer(session: Session, oid: str) -> Any:

@@ -6,9 +6,11 @@ import ldap3
 
 from verify.bench import Account, Bench
 from verify.check import check
+from verify.clients.controls import policy_hints
 from verify.clients.kerberos import Kerberos
 from verify.clients.ldap import Ldap, Session, refused
 
+_UNAVAILABLE_CRITICAL_EXTENSION = 12
 _INVALID_CREDENTIALS = 49
 _CONSTRAINT = 19
 _UNWILLING = 53
@@ -85,6 +87,30 @@ def test_history(ldap: Ldap, bench: Bench) -> None:
     bench.admin.set(user.dn, pwdLastSet="0")
     with refused(_CONSTRAINT, saying="0000052D"):
         _change(session, user, second, user.password)
+
+
+@check(
+    "ldap.policy-hints",
+    loses="portals for new passwords (Entra ID, Keycloak) would fail, or get round the domain's rules",
+)
+def test_policy_hints(ldap: Ldap, bench: Bench) -> None:
+    user, new = bench.account(pwdLastSet="0"), _fresh()
+    if not bench.target.since("4.24"):
+        with refused(_UNAVAILABLE_CRITICAL_EXTENSION):
+            _reset_by_portal(bench, user, new)
+        return
+    with refused(_UNWILLING, saying="0000052D"):
+        _reset_by_portal(bench, user, user.password)  # its history forbids it
+    _reset_by_portal(bench, user, new)
+    assert ldap.simple(user.principal, new).sid() == user.sid
+    with refused(_UNWILLING, saying="0000052D"):
+        _reset_by_portal(bench, user, _fresh())  # one of today is too young
+    assert ldap.simple(user.principal, new).sid() == user.sid, "a password that was refused is the user's now"
+
+
+def _reset_by_portal(bench: Bench, user: Account, new: str) -> None:
+    changes = {"unicodePwd": (ldap3.MODIFY_REPLACE, [_encoded(new)])}
+    bench.admin.modify(user.dn, changes, [policy_hints()])
 
 
 @check("ldap.password-complexity", loses="passwords like 'password' would be taken")
