@@ -1,11 +1,20 @@
-"""Removing a server whose server.toml cannot be taken: what its removal needs is known without it."""
+"""A server whose server.toml cannot be taken: what its removal and others need of it is known without that."""
 
 from datetime import UTC, datetime
 
 from galaxy.host.errors import InputError
 from galaxy.host.settings import parse_toml
 from galaxy.host.store import Store
-from galaxy.server.config import CONFIG, PrivateNetwork, Server, ServerConfig, has_folder, load
+from galaxy.server.config import (
+    CONFIG,
+    PrivateNetwork,
+    Server,
+    ServerConfig,
+    has_folder,
+    load,
+    servers,
+    unreadable,
+)
 from galaxy.server.names import ipv4
 
 
@@ -38,6 +47,12 @@ def former_self(store: Store, name: str) -> Server | None:
     if config.name == name or (store.servers / config.name).exists():
         return None
     return Server(store=store, config=config)
+
+
+def configs(store: Store) -> tuple[ServerConfig, ...]:
+    """Of all servers; of one whose server.toml cannot be taken, what is known without it: its name and address."""
+    known = tuple(server.config for server in servers(store))
+    return (*known, *(_stand_in(store, name).config for name in unreadable(store)))
 
 
 def _stand_in(store: Store, name: str) -> Server:

@@ -15,6 +15,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import names
+from galaxy.server.broken import configs
 from galaxy.server.config import (
     CONFIG,
     Backend,
@@ -24,7 +25,6 @@ from galaxy.server.config import (
     PrivateNetwork,
     Server,
     ServerConfig,
-    servers,
 )
 from galaxy.server.container import delete, handle
 from galaxy.server.inside import smb_conf
@@ -90,7 +90,7 @@ def plan(store: Store, request: CreateRequest) -> ServerConfig:
     """Everything a request leads to, checked against this host; writes nothing."""
     realm = names.realm_name(request.realm)
     hostname = names.host_name(request.hostname or request.name)
-    taken = tuple(server.config for server in servers(store))
+    taken = configs(store)
     address = _address(request, taken)
     return ServerConfig(
         name=request.name,

@@ -1,4 +1,8 @@
-"""Which process runs a server: written down at the start, believed only while that very process lives."""
+"""Which process runs a server: written down at the start, believed only while that very process lives.
+
+What is written down names its container too: in a folder that was copied from a running server's it is of another. And
+a folder that was put in the place of a running server's says nothing of it: then the OCI runtime is asked.
+"""
 
 import json
 import os
@@ -12,6 +16,8 @@ from galaxy.host.files import write_atomic
 from galaxy.host.journal import process_identity
 from galaxy.server.config import Server
 
+SAMBA = "/usr/sbin/samba"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
@@ -20,6 +26,7 @@ class Running:
     pid: int
     identity: str
     since: str
+    container: str
 
     @property
     def alive(self) -> bool:
@@ -33,28 +40,53 @@ class Running:
 def note(server: Server, pid: int) -> Running:
     """Write down that the server runs as process `pid`."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    running = Running(pid=pid, identity=process_identity(pid), since=now)
+    running = Running(pid=pid, identity=process_identity(pid), since=now, container=server.container)
     write_atomic(server.record, json.dumps(asdict(running)), 0o600)
     return running
 
 
 def recorded(server: Server) -> Running | None:
-    """What was written down at the last start, alive or not; None after a stop.
+    """What runs, or was written down at the last start, alive or not; None after a stop.
 
     What cannot be read names no process, and counts as ended: whatever runs ends with its container.
     """
-    try:
-        return Running(**json.loads(server.record.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (TypeError, ValueError):
-        return Running(pid=0, identity="", since="")
+    written = _written(server)
+    return written if written is not None and written.alive else _by_runtime(server) or written
 
 
 def alive(server: Server) -> Running | None:
     """The running server's process; None when it is stopped or has died."""
     running = recorded(server)
     return running if running is not None and running.alive else None
+
+
+def _written(server: Server) -> Running | None:
+    nothing = Running(pid=0, identity="", since="", container=server.container)
+    try:
+        written = Running(**json.loads(server.record.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (TypeError, ValueError):
+        return nothing
+    return written if written.container == server.container else nothing
+
+
+def _by_runtime(server: Server) -> Running | None:
+    """The Samba that the OCI runtime has in the server's container; None when there is none."""
+    try:
+        state = json.loads(
+            (server.runtime_root / server.container / "state.json").read_text(encoding="utf-8")
+        )
+        pid, began = int(state["init_process_pid"]), str(state["init_process_start"])
+        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+    identity = process_identity(pid)
+    # Other programs run in that container too, a provision say, while the server does not.
+    if SAMBA.encode() not in argv or identity.split(":")[1:2] != [began]:
+        return None
+    since = f"{str(state.get('created', ''))[:19]}+00:00"
+    return Running(pid=pid, identity=identity, since=since, container=server.container)
 
 
 def end(running: Running, sign: signal.Signals, wait: float) -> bool:

@@ -23,6 +23,7 @@ from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
 from galaxy.server.swap import require_movable
+from galaxy.server.whole import require_data
 from galaxy.server.writers import first_in_line, writers_held
 
 _PASSES = 4
@@ -91,6 +92,10 @@ def _tell_damage(server: Server) -> None:
 
 def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
     """Copy ahead of a stop, while the server runs: `complete` makes a snapshot of it. The caller holds the lock."""
+    require_data(server, "cannot be kept in a snapshot")
+    # What can be made anew is no reason for a snapshot without it.
+    server.cache.mkdir(mode=0o755, exist_ok=True)
+    server.secrets.mkdir(mode=0o700, exist_ok=True)
     require_movable(server)
     need_space(server.folder, server.snapshots, f"a snapshot of {server.name}")
     began = time.monotonic()

@@ -16,18 +16,7 @@ def require_whole(server: Server) -> None:
 
     A lost cache or log is made anew.
     """
-    files = (server.etc / "smb.conf", server.state / "private/sam.ldb")
-    for path in (server.etc, server.state, server.state / "private", *files):
-        if not path.exists():
-            raise ServerError(
-                f"{server.name} cannot be started: {path} is missing",
-                f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
-            )
-    for file in files:
-        if not file.is_file():
-            raise ServerError(
-                f"{server.name} cannot be started: {file} is no file", "Put it back from a copy."
-            )
+    require_data(server, "cannot be started")
     require_own_names(server, f"{server.name} cannot be started")
     for folder in (server.folder, server.state):
         if not os.access(folder, os.W_OK):  # root may write everywhere but on a read-only file system
@@ -38,3 +27,17 @@ def require_whole(server: Server) -> None:
     require_space(server.folder, _SPACE, f"starting {server.name}")
     for folder in (server.cache, server.log):
         folder.mkdir(mode=0o755, exist_ok=True)
+
+
+def require_data(server: Server, so: str) -> None:
+    """ServerError when its configuration or its directory is gone; `so` says what follows from that."""
+    files = (server.etc / "smb.conf", server.state / "private/sam.ldb")
+    for path in (server.etc, server.state, server.state / "private", *files):
+        if not path.exists():
+            raise ServerError(
+                f"{server.name} {so}: {path} is missing",
+                f"Put it back from a copy. To give the server up: galaxy rm {server.name}",
+            )
+    for file in files:
+        if not file.is_file():
+            raise ServerError(f"{server.name} {so}: {file} is no file", "Put it back from a copy.")

@@ -1,20 +1,23 @@
 """Which process runs a server, what its logs tell, and who holds a port, without Samba."""
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess  # noqa: TID251 - a process to be believed and to be ended
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from galaxy.host.errors import HostError, InputError, PolicyError, ServerError
+from galaxy.host.journal import process_identity
 from galaxy.host.lock import locked
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
-from galaxy.server import container, lifecycle, logs, ports, ready, running
+from galaxy.server import config, container, lifecycle, logs, ports, ready, running
 from galaxy.server.broken import load_to_remove
 from galaxy.server.config import HostNetwork, Server
 from galaxy.server.provision import _refusal
@@ -24,8 +27,8 @@ from galaxy.server.whole import require_whole
 
 @pytest.fixture
 def server(tmp_path, config_with):
-    config = config_with(address="127.0.0.1", network=HostNetwork())
-    found = Server(store=Store(root=tmp_path).ensure(), config=config)
+    made = config_with(address="127.0.0.1", network=HostNetwork())
+    found = Server(store=Store(root=tmp_path).ensure(), config=made)
     found.log.mkdir(parents=True)
     found.write()
     return found
@@ -78,10 +81,67 @@ def test_a_server_runs_while_its_very_process_lives(server, sleeper):
         lifecycle.require_running(server)
 
 
+def test_a_copy_of_a_running_servers_folder_does_not_run(server, sleeper):
+    noted = running.note(server, sleeper.pid)
+    copy = replace(server, config=server.config.model_copy(update={"name": "copy"}))
+    copy.folder.mkdir()
+    shutil.copy(server.record, copy.record)
+    assert running.alive(copy) is None
+    assert lifecycle.status(copy).state == "ended"
+    lifecycle.remove(copy, Settings(), force=True)
+    assert running.alive(server) == noted
+    assert sleeper.poll() is None
+
+
+@pytest.fixture
+def in_container(server, tmp_path, monkeypatch):
+    """A process that looks like a server's first one, and what the OCI runtime has of it."""
+    monkeypatch.setattr(config, "RUNTIME_ROOT", tmp_path / "runtime")
+
+    def go(program):
+        script = "import time; print(flush=True); time.sleep(60)"
+        process = subprocess.Popen([sys.executable, "-c", script, "init", program], stdout=-1)
+        process.stdout.readline()
+        state = server.runtime_root / server.container / "state.json"
+        state.parent.mkdir(parents=True, exist_ok=True)
+        began = int(process_identity(process.pid).split(":")[1])
+        told = {
+            "init_process_pid": process.pid,
+            "init_process_start": began,
+            "created": "2026-11-27T17:16:50.123Z",
+        }
+        state.write_text(json.dumps(told))
+        started.append(process)
+        return process, state
+
+    started = []
+    yield go
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_what_runs_under_a_folder_that_was_replaced_is_found(server, in_container):
+    process, state = in_container("/usr/sbin/samba")
+    found = running.alive(server)
+    assert (found.pid, found.since) == (process.pid, "2026-11-27T17:16:50+00:00")
+    with pytest.raises(InputError, match="running already"):
+        lifecycle.require_stopped(server)
+    state.write_text(json.dumps({**json.loads(state.read_text()), "init_process_start": 1}))
+    assert running.alive(server) is None, "the process of that number is a later one"
+    state.write_text("{")
+    assert running.alive(server) is None
+
+
+def test_another_program_in_the_container_is_no_running_server(server, in_container):
+    in_container("/usr/bin/python3")
+    assert running.alive(server) is None
+
+
 def test_another_process_of_the_same_number_is_not_believed_or_signalled(server, sleeper):
     noted = running.note(server, sleeper.pid)
     pid, _, boot = noted.identity.split(":")
-    older = running.Running(pid=noted.pid, identity=f"{pid}:1:{boot}", since=noted.since)
+    older = replace(noted, identity=f"{pid}:1:{boot}")
     assert not older.alive
     assert running.end(older, signal.SIGKILL, 1)
     assert sleeper.poll() is None
@@ -212,7 +272,7 @@ def test_a_smb_conf_that_is_none_is_refused(server):
 
 def test_a_reboot_is_told_apart(server, sleeper):
     noted = running.note(server, sleeper.pid)
-    before = running.Running(pid=noted.pid, identity=noted.identity.rpartition(":")[0] + ":other", since="")
+    before = replace(noted, identity=noted.identity.rpartition(":")[0] + ":other", since="")
     assert lifecycle._why_ended(before) == "the host was restarted"
 
 

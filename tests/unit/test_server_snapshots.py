@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from galaxy.host.errors import InputError, PolicyError
+from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.store import Store
 from galaxy.server import restore
 from galaxy.server.config import Server, ServerConfig, servers
 from galaxy.server.copying import PARTS
 from galaxy.server.kept import Snapshot, damaged, find_snapshot, snapshots
-from galaxy.server.snapshot import free_id, prune
+from galaxy.server.snapshot import free_id, prune, snapshot
 from galaxy.server.swap import exchange, swap_back
 
 OLD, NEW = "aa" * 32, "bb" * 32
@@ -129,6 +129,17 @@ def test_what_is_not_whole_or_anothers_is_refused(server: Server, spoil, says: s
         find_snapshot(server, made.id)
     assert snapshots(server) == ()
     assert says in damaged(server)[made.id].message
+
+
+@pytest.mark.parametrize("part", ["etc", "state", "state/private/sam.ldb", "etc/smb.conf"])
+def test_nothing_is_kept_of_a_server_without_its_data(server: Server, part: str) -> None:
+    for file in (server.state / "private/sam.ldb", server.etc / "smb.conf"):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    (server.folder / part).rename(server.store.root / "elsewhere")
+    with pytest.raises(ServerError, match=rf"dc1 cannot be kept in a snapshot: .*{part} is missing"):
+        snapshot(server)
+    assert not server.snapshots.exists()
 
 
 def test_snapshots_are_no_servers(server: Server) -> None:

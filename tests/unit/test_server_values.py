@@ -11,7 +11,7 @@ from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import read_password
 from galaxy.host.store import Store
 from galaxy.server import names
-from galaxy.server.broken import former_self, load_to_remove
+from galaxy.server.broken import configs, former_self, load_to_remove
 from galaxy.server.config import (
     HostNetwork,
     NamespaceNetwork,
@@ -71,6 +71,15 @@ def test_a_folder_without_a_configuration_is_told_of_and_can_be_removed(server):
         load_to_remove(server.store, "dc1", force=False)
     assert "galaxy rm dc1 --force" in told.value.hint
     assert load_to_remove(server.store, "dc1", force=True).folder == server.folder
+
+
+def test_the_address_of_a_server_with_a_broken_configuration_stays_its(server):
+    server.write()
+    server.etc_host.mkdir()
+    (server.etc_host / "hosts").write_text(host_files(server.config)["hosts"])
+    assert [config.address for config in configs(server.store)] == [server.config.address]
+    (server.folder / "server.toml").write_text("x = ")
+    assert [config.address for config in configs(server.store)] == [server.config.address]
 
 
 @pytest.mark.parametrize("name", ["other", ".", "..", "", "../servers/dc1", "dc1/"])

@@ -4,6 +4,7 @@ import pytest
 
 from galaxy.host.errors import ServerError
 from galaxy.host.process import Completed
+from galaxy.host.store import Store
 from galaxy.server.config import Server
 from galaxy.server.ready import Readiness
 from galaxy.upgrade import smoke as smoke_module
@@ -15,7 +16,7 @@ READY = Readiness(ldap=0.1, smb=0.2, kerberos=0.1, dns=0.1)
 
 @pytest.fixture
 def server(tmp_path, config_with):
-    return Server(store=None, config=config_with(), home=tmp_path)
+    return Server(store=Store(root=tmp_path), config=config_with(), home=tmp_path)
 
 
 class Inside:
