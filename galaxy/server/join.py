@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from galaxy.host.errors import GalaxyError, HostError, InputError, ServerError
+from galaxy.host.errors import CommandTimeoutError, GalaxyError, HostError, InputError, ServerError
 from galaxy.host.files import write_atomic
 from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.lock import locked
@@ -35,6 +35,7 @@ from galaxy.server.tls import write_certificate
 ADMINISTRATOR = "Administrator"
 _WAIT = 120.0
 _CHECK_SECONDS = 60.0
+_INTRODUCE_SECONDS = 60.0
 _LEAVE_SECONDS = 120.0
 # Kerberos refuses tickets of clocks that differ by more (RFC 4120 1.6).
 _MOST_SKEW = 300.0
@@ -199,6 +200,21 @@ def _join(entry: Entry, server: Server, asked: _Asked, settings: Settings) -> No
         with (server.log / "join.log").open("a", encoding="utf-8") as log:
             log.write(done.output.replace(asked.password, "(password)"))
         _require(done, server, asked)
+    _introduce(server, asked)
+
+
+def _introduce(server: Server, asked: _Asked) -> None:
+    """Make the new DC known to the RID master, which may be away: then that is told, and Samba does it in its time."""
+    try:
+        done = _run(server, "introduce", asked, _INTRODUCE_SECONDS)
+        why = "" if done.returncode == 0 else str(_last_json(done.stdout).get("why") or why_failed(done))
+    except CommandTimeoutError as error:
+        why = str(error)
+    if why:
+        say(
+            f"{server.name} makes no accounts yet: the RID master cannot be asked for a pool of RIDs "
+            f"({why}). Samba asks again by itself."
+        )
 
 
 def _finish(server: Server, request: JoinRequest) -> None:

@@ -1,20 +1,23 @@
-"""Runs inside a server's sandbox, under its image's own Samba: `check`, `known`, `join` or `leave`.
+"""Runs inside a server's sandbox, under its image's own Samba.
 
-Argument 1 is what to do; the values, the password among them, come as JSON on standard input. Ends with 0, or with 1
+Argument 1 is one of VERBS; the values, the password among them, come as JSON on standard input. Ends with 0, or with 1
 and a last line of JSON {"kind": ..., "why": ...} on standard output.
 """
 
 import contextlib
 import json
 import os
+import socket
 import sys
 
+from ldb import SCOPE_BASE, Dn
 from samba.auth import system_session
 from samba.credentials import SMB_SIGNING_REQUIRED, Credentials
 from samba.param import LoadParm
 from samba.samdb import SamDB
 
 SYSVOL = "/var/lib/samba/sysvol"
+MASTER_SECONDS = 5
 
 
 class RefusedError(Exception):
@@ -119,6 +122,52 @@ def join(told):
     words += ["--site=" + told["site"]] if told["site"] else []
     if samba_tool(*words):  # noqa: F821 - put before this
         raise RefusedError("join", "")
+
+
+def introduce(told):
+    """Tell the RID master of the new DC at once, and have a pool of RIDs from it.
+
+    A DC that joins through the RID master gets its pool with the join. Any other has none, and makes no accounts, until
+    the RID master has heard of it from its partner, and it asks again: its first try is refused, the next one comes
+    after minutes.
+    """
+    from samba import drs_utils
+    from samba.dcerpc import drsuapi, misc
+
+    lp = loaded()
+    there, creds = remote(lp, told), credentials(lp, told)
+    base = str(there.get_default_basedn())
+    master = rid_master(there, base)
+    if master.lower() == told["dc"].lower():
+        return
+    try:
+        socket.create_connection((master, 135), MASTER_SECONDS).close()  # Samba's own patience is longer
+        bound, handle, _ = drs_utils.drsuapi_connect(master, lp, creds)
+        for context in (str(there.get_config_basedn()), base):
+            drs_utils.sendDsReplicaSync(
+                bound, handle, there.get_ntds_GUID(), context, drsuapi.DRSUAPI_DRS_WRIT_REP
+            )
+        local = SamDB(url=lp.samdb_url(), session_info=system_session(), lp=lp)
+        source = remote(lp, {**told, "dc": master}).get_invocation_id()
+        binding = "ncacn_ip_tcp:%s[seal]" % master
+        replicate = drs_utils.drs_Replicate(
+            binding, lp, creds, local, misc.GUID(local.get_invocation_id())
+        ).replicate
+        replicate(
+            "CN=RID Manager$,CN=System," + base,
+            misc.GUID(source),
+            misc.GUID(local.get_ntds_GUID()),
+            exop=drsuapi.DRSUAPI_EXOP_FSMO_RID_ALLOC,
+        )
+    except Exception as error:
+        raise RefusedError("rid", "%s: %s" % (master, error)) from None
+
+
+def rid_master(samdb, base):
+    """The full name of the DC that gives out RIDs."""
+    found = samdb.search("CN=RID Manager$,CN=System," + base, SCOPE_BASE, attrs=["fSMORoleOwner"])
+    settings = Dn(samdb, str(found[0]["fSMORoleOwner"]))
+    return str(samdb.search(settings.parent(), SCOPE_BASE, attrs=["dNSHostName"])[0]["dNSHostName"])
 
 
 def copy_sysvol(told):
@@ -245,12 +294,20 @@ def leave(told):
         raise RefusedError("left", str(left[0].dn))
 
 
+VERBS = {
+    "check": check,
+    "known": known,
+    "join": join,
+    "sysvol": copy_sysvol,
+    "introduce": introduce,
+    "leave": leave,
+}
+
+
 def main():
     told = json.load(sys.stdin)
     try:
-        {"check": check, "known": known, "join": join, "sysvol": copy_sysvol, "leave": leave}[sys.argv[1]](
-            told
-        )
+        VERBS[sys.argv[1]](told)
     except RefusedError as error:
         sys.stdout.flush()
         print(json.dumps({"kind": error.kind, "why": error.why}), flush=True)
