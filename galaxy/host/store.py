@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from galaxy.host.errors import HostError
+
 DEFAULT_ROOT = Path("/var/lib/galaxy")
 
 
@@ -92,8 +94,13 @@ class Store:
         return self.root / "locks"
 
     def ensure(self) -> "Store":
-        """Make the root, readable by root alone: it holds databases and keys."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        """Make the root, readable by root alone: it holds databases and keys. HostError where there can be none."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+        except FileNotFoundError as error:  # what /proc says; other errors are told by their own words
+            raise HostError(
+                f"{self.root} cannot be made: {error.strerror}", "Give GALAXY_ROOT another place."
+            ) from None
         for folder in (self.servers, self.templates, self.keys):
             folder.mkdir(exist_ok=True, mode=0o700)
         for folder in (self.journal, self.locks, self.images, self.mounts, self.builds, self.runs):

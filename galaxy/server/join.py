@@ -25,7 +25,7 @@ from galaxy.server.config import NamespaceNetwork, Server, ServerConfig
 from galaxy.server.container import delete, run_once, sandbox, write_bundle
 from galaxy.server.create import CreateRequest, alone, begin, plan, require_new
 from galaxy.server.inside import smb_conf
-from galaxy.server.network import bring_up, joined, take_down
+from galaxy.server.network import bring_up, joined, namespace_of, take_down
 from galaxy.server.provision import INIT, why_failed
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.script import with_samba_tool
@@ -104,9 +104,21 @@ def join_held(entry: Entry, server: Server, request: JoinRequest, domain: Domain
     begin(entry, server)
     (server.etc / "smb.conf").write_text(smb_conf(server.config, level), encoding="utf-8")
     bring_up(entry, server)
+    _require_reached(server, request.dc)
     _join(entry, server, _asked(request, server.config, domain), settings)
     take_down(server)
     _finish(server, request)
+
+
+def _require_reached(server: Server, dc: str) -> None:
+    """InputError when the DC, which the host has reached, does not answer in the new server's own network."""
+    try:
+        survey(dc, namespace_of(server))
+    except InputError as error:
+        raise InputError(
+            f"in the network of {server.name}, {server.config.address}: {error.message}",
+            "Private servers reach each other within a /24, and the host: give --address one of the DC's /24.",
+        ) from None
 
 
 def require_joinable(request: JoinRequest, domain: Domain, version: Version) -> None:
