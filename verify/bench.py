@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from galaxy.host.journal import process_identity, process_lives
 from verify.check import NotApplicable
 from verify.place import Place
 from verify.record import hide
@@ -109,12 +111,22 @@ class Bench:
         every five seconds only, and the check that reads the answer comes later.
         """
         dn = f"OU=galaxy-verify-{secrets.token_hex(4)},{self.target.base_dn}"
-        self.admin.add(dn, {"objectClass": "organizationalUnit"})
+        self._sweep()
+        self.admin.add(dn, {"objectClass": "organizationalUnit", "adminDescription": _maker(os.getpid())})
         self._stack.callback(lambda: self.admin.delete(dn, tree=True))
         self.watcher = self.ldap.simple(self.target.admin_principal, self.target.password, transport="tls")
         self.watcher.subscribe(dn)
         self.admin.set(dn, description="changed after the watcher asked to be told")
         return dn
+
+    def _sweep(self) -> None:
+        """Remove the OUs of this host's processes that were killed, and so could not."""
+        found = self.admin.search(
+            self.target.base_dn, "(&(ou=galaxy-verify-*)(adminDescription=*))", ["adminDescription"]
+        )
+        for entry in found:
+            if died(entry.one("adminDescription")):
+                self.admin.delete(entry.dn, tree=True)
 
     @cached_property
     def user(self) -> Account:
@@ -188,6 +200,17 @@ class Bench:
 def unique(prefix: str) -> str:
     """A name that no other check, worker or checkpoint has: 10 letters at most with a prefix of two."""
     return f"{prefix}{secrets.token_hex(4)}"
+
+
+def _maker(pid: int) -> str:
+    """Which process of which host an OU is made by."""
+    return f"{socket.gethostname()} {process_identity(pid)}"
+
+
+def died(maker: str) -> bool:
+    """Whether that was a process of this host which is there no more; of other hosts' processes nobody knows."""
+    host, _, identity = maker.partition(" ")
+    return host == socket.gethostname() and not process_lives(identity)
 
 
 BENCH = pytest.StashKey[Bench]()
