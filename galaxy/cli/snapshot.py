@@ -41,7 +41,7 @@ def snapshot(
     if not reason.isprintable() or len(reason) > _REASON:
         raise InputError(
             f"a snapshot's reason is one line of printable text, {_REASON} letters at most",
-            "Make it shorter.",
+            "Give it without line breaks, or make it shorter.",
         )
     made = take(load(ready_store("Taking a snapshot"), name), reason, pinned=pin)
     if as_json:

@@ -39,7 +39,7 @@ def _locked(folder: Path, name: str, wait: float) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / f"{name}.holder"
     lock = FileLock(folder / f"{name}.lock")
-    what = name.removeprefix("server-")
+    what = name.removeprefix("server-") if name.startswith("server-") else name.replace("-", " ")
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -116,6 +116,8 @@ class Catalogue:
             if len(ref) >= _LEAST_PREFIX and item.path.name.startswith(ref):
                 raise item.error
         problem = f"several images begin with {ref}" if hits else f"there is no image {ref}"
+        if len(ref) < _LEAST_PREFIX and any(image.id.startswith(ref) for image in images):
+            problem = f"{ref} is too short for the beginning of an id, which has {_LEAST_PREFIX} characters at least"
         raise InputError(problem, _offer(hits or list(images), ref))
 
     def users(self, image_id: str) -> tuple[str, ...]:

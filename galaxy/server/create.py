@@ -82,7 +82,7 @@ def alone(store: Store, request: CreateRequest) -> Iterator[None]:
     if isinstance(request.network, NamespaceNetwork):
         yield
     else:
-        with locked(store, "new-servers", wait=_CREATE_WAIT):
+        with locked(store, "the-making-of-servers", wait=_CREATE_WAIT):
             yield
 
 

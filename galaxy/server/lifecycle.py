@@ -103,7 +103,7 @@ def stop(server: Server, settings: Settings) -> float:
     Of one that has ended by itself only what it left is cleared. InputError when it was stopped already.
     """
     with held(server):
-        require_begun(server)
+        require_begun(server, "There is nothing to stop.")
         return stop_held(server, settings)
 
 
@@ -161,10 +161,10 @@ def require_running(server: Server) -> running.Running:
     return process
 
 
-def require_begun(server: Server) -> None:
+def require_begun(server: Server, hint: str) -> None:
     """InputError when the server was never started, or stopped since: it neither runs nor has it ended."""
     if running.recorded(server) is None:
-        require_running(server)
+        raise InputError(f"{server.name} is not running", hint)
 
 
 def require_stopped(server: Server) -> None:

@@ -20,7 +20,7 @@ def restart(server: Server, settings: Settings) -> Readiness:
     when it could not start again.
     """
     with held(server):
-        require_begun(server)
+        require_begun(server, f"Start it: galaxy start {server.name}")
         require_whole(server)
         if running.alive(server) is None:
             require_sound(server)
