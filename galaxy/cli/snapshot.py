@@ -21,6 +21,7 @@ from galaxy.server.snapshot import discard
 from galaxy.server.snapshot import prune as remove_old
 from galaxy.server.snapshot import snapshot as take
 from galaxy.upgrade.partners import require_no_partners
+from galaxy.upgrade.since import lost_by
 
 Name = Annotated[str, typer.Argument(help="The server's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -78,13 +79,13 @@ def restore(
 ) -> None:
     """Give a server the configuration, the state and the version of a snapshot. It runs afterwards if it ran before.
 
-    What it replaces is kept as a snapshot. If the server does not start, all is as it was. Refused where other domain
+    What was written since is listed first, and has to be confirmed. What it replaces is kept as a snapshot. If the server does not start, all is as it was. Refused where other domain
     controllers know the domain: for them it would be a USN rollback.
     """
     server = load(ready_store("Restoring a snapshot"), name)
     wanted = find_snapshot(server, snapshot_id)
     _require_alone(server, wanted)
-    if not (yes or _asked(server, wanted)):
+    if not yes and _loses(server, wanted) and not _asked(server, wanted):
         raise PolicyError(
             f"restoring {wanted.id} would lose what was written to {name} since {wanted.taken:%Y-%m-%d %H:%M} UTC",
             "Confirm it with --yes.",
@@ -184,6 +185,16 @@ def _require_alone(server: Server, wanted: Snapshot) -> None:
     except ServerError as error:
         say(f"warning: {error.message}; looking for other domain controllers in the snapshot")
         require_no_partners(Server(store=server.store, config=config_of(wanted), home=wanted.path))
+
+
+def _loses(server: Server, wanted: Snapshot) -> bool:
+    """Whether anything would be lost; tells what."""
+    lines = lost_by(server, wanted)
+    if lines:
+        say(f"{server.name}: going back to {wanted.id} loses:")
+        for line in lines:
+            say(f"  {line}")
+    return bool(lines)
 
 
 def _asked(server: Server, wanted: Snapshot) -> bool:

@@ -17,6 +17,9 @@ _PASSWORD = {
     *("unicodePwd", "dBCSPwd", "ntPwdHistory", "lmPwdHistory", "supplementalCredentials", "pwdLastSet"),
     "msDS-KeyVersionNumber",
 }
+_ANOTHER_BRANCH = (
+    "the server has gone back to another state since, which is not there to compare with any more"
+)
 # More than this nobody reads; --json has all.
 _SHOWN = 40
 
@@ -52,6 +55,13 @@ class Changes:
             ("files", [f"{item.what:<11} {item.path}" for item in self.files]),
             ("lines of smb.conf", list(self.settings)),
         )
+
+
+def lost(changes: Changes | None, taken: str, unreadable: str) -> tuple[str, ...]:
+    """What going back to a state of that time costs, in lines for people; without `changes`, why nobody can tell."""
+    if changes is None:
+        return (f"everything since {taken}; what that is cannot be read: {unreadable or _ANOTHER_BRANCH}",)
+    return () if changes.none else tuple(changes.lines())
 
 
 def late(before: Changes, now: Changes) -> list[str]:

@@ -15,23 +15,23 @@ from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
 from galaxy.host.journal import Entry, journal
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
-from galaxy.image.catalogue import SHORT, Catalogue, Image
+from galaxy.image.catalogue import SHORT
 from galaxy.image.mount import verify_digest
 from galaxy.server import lifecycle
 from galaxy.server.config import Server, load
 from galaxy.server.copying import freshen
-from galaxy.server.history import last_upgrade, parting
+from galaxy.server.history import last_upgrade
 from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.script import PYTHON
-from galaxy.server.sound import require_sound
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
-from galaxy.upgrade.partners import Directory, look, require_no_partners
+from galaxy.upgrade.partners import require_no_partners
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
+from galaxy.upgrade.since import compare_now, image_by_id, state_then, usn_in_common
 from galaxy.upgrade.switch import Back, Switched, switch
 from galaxy.upgrade.ways import Offer, Situation, Way, offers
 
@@ -200,14 +200,14 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
     )
     target, no_image = _target(server, old_id)
     try:
-        then = _then(entry, server, snapshot) if snapshot is not None else None
+        then = state_then(entry, server, snapshot) if snapshot is not None else None
     except ServerError as error:
         if request.to:
             raise
         then, snapshot = None, None
         no_snapshot = f"the snapshot from before the upgrade cannot be used: {error.message}"
-    usn = _usn_in_common(entry, server, snapshot, then)
-    directory, changes, unreadable = _look(entry, server, snapshot, then, usn)
+    usn = usn_in_common(entry, server, snapshot, then)
+    directory, changes, unreadable = compare_now(entry, server, snapshot, then, usn)
     running = lifecycle.status(server).state == "running"
     return Situation(
         name=server.name,
@@ -240,7 +240,7 @@ def _snapshot(server: Server, wanted: str, *, named: bool) -> tuple[Snapshot | N
 
 def _target(server: Server, image_id: str) -> tuple[ImageChoice | None, str]:
     """The image to go back to, its bytes checked; or why that can't be."""
-    image = _image(server, image_id)
+    image = image_by_id(server, image_id)
     if image is None:
         return None, (
             f"the image that it would go back to ({image_id[:SHORT]}) is not in the store: import it again "
@@ -248,53 +248,6 @@ def _target(server: Server, image_id: str) -> tuple[ImageChoice | None, str]:
         )
     verify_digest(image)
     return ImageChoice.of(image), ""
-
-
-def _image(server: Server, image_id: str) -> Image | None:
-    return next((one for one in Catalogue(store=server.store).images() if one.id == image_id), None)
-
-
-def _usn_in_common(
-    entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None
-) -> int | None:
-    """The USN of the last state that both the present one and the snapshot's come from; None when it is not known.
-
-    Each branch of states counts on for itself: what has a higher USN here than the snapshot is not all that it lacks.
-    """
-    if snapshot is None or then is None:
-        return None
-    common = parting(server, snapshot)
-    if common is None:
-        return then.usn
-    try:
-        older = _then(entry, server, find_snapshot(server, common)) if common else None
-    except (InputError, ServerError):
-        return None  # it is not there any more, or cannot be read
-    return older.usn if older is not None else None
-
-
-def _look(
-    entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None, usn: int | None
-) -> tuple[Directory | None, Changes | None, str]:
-    """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
-    try:
-        if lifecycle.status(server).state != "running":
-            require_sound(server)
-        now = look(entry, server)
-        changes = None
-        if snapshot is not None and usn is not None:
-            changes = changes_since(entry, server, usn, snapshot.path)
-    except ServerError as error:
-        return then, None, error.message
-    return now, changes, ""
-
-
-def _then(entry: Entry, server: Server, snapshot: Snapshot) -> Directory | None:
-    """What the snapshot's database says, read by its own image."""
-    if _image(server, snapshot.image_id) is None:
-        return None
-    config = server.config.model_copy(update={"image_id": snapshot.image_id})
-    return look(entry, Server(store=server.store, config=config, home=snapshot.path))
 
 
 def _go(

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from galaxy.release.version import Version
 from galaxy.server.kept import Snapshot
-from galaxy.upgrade.changes import Changes
+from galaxy.upgrade.changes import Changes, lost
 from galaxy.upgrade.levels import LEVELS, LEVELS_SINCE, claimed_level
 from galaxy.upgrade.partners import Directory, usn_rollback
 from galaxy.upgrade.plan import ImageChoice, PlannedStep
@@ -19,10 +19,6 @@ _HEEDED_SINCE = {
     "authentication policies": ("would not be enforced", Version.parse("4.19.0")),
     "group managed service accounts": ("could not fetch their passwords", Version.parse("4.21.0")),
 }
-
-_ANOTHER_BRANCH = (
-    "the server has gone back to another state since, which is not there to compare with any more"
-)
 
 
 class Way(StrEnum):
@@ -101,7 +97,7 @@ def _snapshot(at: Situation) -> Offer:
     return Offer(
         way=Way.SNAPSHOT,
         what=f"the state of {taken}, with {at.target.ref}",
-        loses=_since(at, taken),
+        loses=lost(at.changes, taken, at.unreadable),
         notes=("the state of now is kept as a snapshot too", *_resurrected(at)),
         steps=(*_before(at, "the state of now is kept"), _lay(taken), *_after(at.target)),
     )
@@ -115,12 +111,6 @@ def _resurrected(at: Situation) -> tuple[str, ...]:
         f"--remove-other-dead-server={one.name}"
         for one in left
     )
-
-
-def _since(at: Situation, taken: str) -> tuple[str, ...]:
-    if at.changes is None:
-        return (f"everything since {taken}; what that is cannot be read: {at.unreadable or _ANOTHER_BRANCH}",)
-    return () if at.changes.none else tuple(at.changes.lines())
 
 
 def _downgrade(at: Situation) -> Offer:

@@ -1,0 +1,69 @@
+"""What a server holds that one of its snapshots lacks: what going back to that would lose."""
+
+from galaxy.host.errors import InputError, ServerError
+from galaxy.host.journal import Entry, journal
+from galaxy.image.catalogue import Catalogue, Image
+from galaxy.server import lifecycle
+from galaxy.server.config import Server
+from galaxy.server.history import parting
+from galaxy.server.kept import Snapshot, find_snapshot
+from galaxy.server.sound import require_sound
+from galaxy.upgrade.changes import Changes, changes_since, lost
+from galaxy.upgrade.partners import Directory, look
+
+
+def lost_by(server: Server, snapshot: Snapshot) -> tuple[str, ...]:
+    """What a server in that state would lack of what it has now, in lines for people; none when nothing."""
+    with journal(server.store, "look", server.name) as entry:
+        then = state_then(entry, server, snapshot)
+        usn = usn_in_common(entry, server, snapshot, then)
+        _, changes, unreadable = compare_now(entry, server, snapshot, then, usn)
+    return lost(changes, f"{snapshot.taken:%Y-%m-%d %H:%M} UTC", unreadable)
+
+
+def image_by_id(server: Server, image_id: str) -> Image | None:
+    """The store's image of that id; None when it is not there any more."""
+    return next((one for one in Catalogue(store=server.store).images() if one.id == image_id), None)
+
+
+def usn_in_common(
+    entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None
+) -> int | None:
+    """The USN of the last state that both the present one and the snapshot's come from; None when it is not known.
+
+    Each branch of states counts on for itself: what has a higher USN here than the snapshot is not all that it lacks.
+    """
+    if snapshot is None or then is None:
+        return None
+    common = parting(server, snapshot)
+    if common is None:
+        return then.usn
+    try:
+        older = state_then(entry, server, find_snapshot(server, common)) if common else None
+    except (InputError, ServerError):
+        return None  # it is not there any more, or cannot be read
+    return older.usn if older is not None else None
+
+
+def compare_now(
+    entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None, usn: int | None
+) -> tuple[Directory | None, Changes | None, str]:
+    """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
+    try:
+        if lifecycle.status(server).state != "running":
+            require_sound(server)
+        now = look(entry, server)
+        changes = None
+        if snapshot is not None and usn is not None:
+            changes = changes_since(entry, server, usn, snapshot.path)
+    except ServerError as error:
+        return then, None, error.message
+    return now, changes, ""
+
+
+def state_then(entry: Entry, server: Server, snapshot: Snapshot) -> Directory | None:
+    """What the snapshot's database says, read by its own image."""
+    if image_by_id(server, snapshot.image_id) is None:
+        return None
+    config = server.config.model_copy(update={"image_id": snapshot.image_id})
+    return look(entry, Server(store=server.store, config=config, home=snapshot.path))
