@@ -79,8 +79,9 @@ def restore(
 ) -> None:
     """Give a server the configuration, the state and the version of a snapshot. It runs afterwards if it ran before.
 
-    What was written since is listed first, and has to be confirmed. What it replaces is kept as a snapshot. If the server does not start, all is as it was. Refused where other domain
-    controllers know the domain: for them it would be a USN rollback.
+    What was written since is listed first, and has to be confirmed; it is kept as a snapshot. If the server does not
+    start, all is as it was. Refused where other domain controllers know the domain: for them it would be a USN
+    rollback.
     """
     server = load(ready_store("Restoring a snapshot"), name)
     wanted = find_snapshot(server, snapshot_id)
