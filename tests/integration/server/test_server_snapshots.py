@@ -290,9 +290,12 @@ def test_wrong_use_is_told(dc) -> None:
     assert answer.code == 2
     assert "no snapshot 20010101-000000" in answer.err
     taken = take(dc)
+    ok(dc.galaxy("exec", "dc1", "samba-tool", "user", "create", "later", "--random-password"))
     answer = dc.galaxy("restore", "dc1", str(taken["id"]))
     assert answer.code == 6
+    assert f"CN=later,CN=Users,{BASE}" in answer.err
     assert "--yes" in answer.err
+    assert "later" in ok(dc.galaxy("exec", "dc1", "samba-tool", "user", "list"))
     shutil.rmtree(Path(str(taken["path"])) / "state")
     answer = dc.galaxy("restore", "dc1", str(taken["id"]), "--yes")
     assert answer.code == 6
