@@ -110,7 +110,11 @@ class Partner:
         shell = self.target.shell
         assert shell is not None
         commands = [["drs", "replicate", self.hostname, of.hostname, what, "-P"] for of, what in wanted]
-        done = shell(*with_samba_tool(_SEVERAL), json.dumps(commands), timeout=_TOOL_SECONDS)
+        for _ in range(2):
+            done = shell(*with_samba_tool(_SEVERAL), json.dumps(commands), timeout=_TOOL_SECONDS)
+            # A DC may have kept a connection to the other one as it ran before (galaxy/upgrade/replicate.py).
+            if "WERR_NETNAME_DELETED" not in done.output:
+                break
         assert done.returncode == 0, f"drs replicate on {self.hostname}: {done.output.strip()}"
 
     def new_user(self, parent: str = "", password: str = "") -> tuple[str, str, str]:
