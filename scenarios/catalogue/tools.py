@@ -1,7 +1,7 @@
 """What administrators do on a DC: its image's programs do their work, and a backup of it can be restored."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from galaxy.server.lifecycle import start
 from scenarios.backups import backed_up, do, folder_of
@@ -21,13 +21,13 @@ def _begin(world: World) -> Figures:
     return {"ready_s": ready.all}
 
 
-def _doing(topic: str) -> Callable[[World], Figures]:
-    """The step that does all commands of a topic."""
+def _topic(topic: str, why: str) -> Step:
+    """The step that does all commands of a topic, and has its name."""
 
-    def step(world: World) -> Figures:
+    def act(world: World) -> Figures:
         return {"commands": do(world, commands(topic))}
 
-    return step
+    return Step(name=topic, act=act, why=why)
 
 
 def _backup(world: World) -> Figures:
@@ -42,36 +42,29 @@ TOOLS = Scenario(
     protects="a version, or an image of one, in which an administrator's command or the nightly backup does not work",
     steps=(
         Step(name="begin", act=_begin, why="A server, its directory in LMDB, with an account."),
-        Step(
-            name="directory",
-            act=_doing("directory"),
-            why="Users, groups, computers, units, service names, delegation and password rules, by samba-tool.",
+        _topic(
+            "directory",
+            "Users, groups, computers, units, service names, delegation and password rules, by samba-tool.",
         ),
-        Step(
-            name="policies",
-            act=_doing("policies"),
-            why="Group policies are made, filled, backed up and restored; rights in sysvol are read and put right.",
+        _topic(
+            "policies",
+            "Group policies are made, filled, backed up and restored; rights in sysvol are read and put right.",
         ),
-        Step(name="names", act=_doing("names"), why="A reverse zone and records come, change and go."),
-        Step(
-            name="domain",
-            act=_doing("domain"),
-            why="Password rules, keytabs, sites, roles, schema and replication are looked at and set.",
+        _topic("names", "A reverse zone and records come, change and go."),
+        _topic(
+            "domain", "Password rules, keytabs, sites, roles, schema and replication are looked at and set."
         ),
-        Step(
-            name="members",
-            act=_doing("members"),
-            why="Samba's own `net` makes a member, online and offline, with its name in DNS, and takes it out again.",
+        _topic(
+            "members",
+            "Samba's own `net` makes a member, online and offline, with its name in DNS, and takes it out again.",
         ),
-        Step(
-            name="rodc",
-            act=_doing("rodc"),
-            why="A read-only DC joins into a folder, gets the passwords it may have and no other, and is forgotten.",
+        _topic(
+            "rodc",
+            "A read-only DC joins into a folder, gets the passwords it may have and no other, and is forgotten.",
         ),
-        Step(
-            name="programs",
-            act=_doing("programs"),
-            why="testparm, wbinfo, net, smbstatus, ntlm_auth, ldbsearch, tdbbackup and others do their work.",
+        _topic(
+            "programs",
+            "testparm, wbinfo, net, smbstatus, ntlm_auth, ldbsearch, tdbbackup and others do their work.",
         ),
         Step(
             name="backup",
