@@ -7,6 +7,7 @@ cell stay in one xdist group, in the order of the cell.
 import json
 import os
 from collections.abc import Generator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from galaxy.host.store import default_store
 from galaxy.image.catalogue import Catalogue
 from scenarios.engine import Cell
 from scenarios.follow import Follower
+from scenarios.images import images_at_hand
 from scenarios.matrix import cells_of, expand, part_of
 from scenarios.process import end_with_parent, memory_for_servers
 from scenarios.worker import WORKER, Worker, limited
@@ -110,9 +112,13 @@ def _plan(config: pytest.Config) -> RunInfo:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Move into the lab, before anything can open a socket or start a thread."""
+    """Move into the lab, before anything can open a socket or start a thread; who has workers cares for the images."""
     config = session.config
-    if _is_worker(config) or not _has_workers(config):
+    if _has_workers(config):
+        with ExitStack() as stack:
+            stack.enter_context(images_at_hand(default_store(), _planned(config), config.option.results))
+            config.add_cleanup(stack.pop_all().close)
+    else:
         config.stash[WORKER] = Worker.begin(config.option.results)
 
 

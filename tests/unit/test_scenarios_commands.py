@@ -112,6 +112,12 @@ def inside(tmp_path):
     (tmp_path / "samba" / "__init__.py").touch()
     (package / "__init__.py").touch()
     (package / "main.py").write_text(
+        "import os\n"
+        "class Loader(dict):\n"
+        "    def __getitem__(self, name):\n"
+        "        os.environ['LOADED'] = os.environ.get('LOADED', '') + name\n"
+        "class cmd_sambatool:\n"
+        "    subcommands = Loader(user=None, fail=None)\n"
         "def samba_tool(*words):\n"
         "    print('words', *words)\n"
         "    if words[0] == 'break':\n"
@@ -132,6 +138,15 @@ def inside(tmp_path):
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     return go
+
+
+def test_what_a_command_of_samba_tool_needs_is_loaded_once_for_all(inside):
+    told = ["sh", "-c", "echo $LOADED"]
+    answers = inside(
+        {"words": told}, {"words": ["samba-tool", "user", "list"]}, {"words": ["samba-tool", "nothing-of-it"]}
+    )
+    assert answers[0]["said"] == "user\n"
+    assert [answer["code"] for answer in answers] == [0, 0, 0]
 
 
 def test_samba_tool_is_run_in_place_and_others_as_programs(inside):
