@@ -130,3 +130,13 @@ def config_with() -> Callable[..., ServerConfig]:
         "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     }
     return lambda **changes: ServerConfig.model_validate({**usual, **changes})
+
+
+@pytest.fixture
+def netcmd(tmp_path: Path) -> Path:
+    """The folder of a package samba.netcmd below tmp_path, for a main.py of the test's own."""
+    package = tmp_path / "samba" / "netcmd"
+    package.mkdir(parents=True)
+    (tmp_path / "samba" / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    return package

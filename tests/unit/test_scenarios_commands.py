@@ -105,13 +105,9 @@ def test_a_long_answer_is_told_by_its_error_and_its_end():
 
 
 @pytest.fixture
-def inside(tmp_path):
+def inside(tmp_path, netcmd):
     """The script under this Python, with a samba-tool that says what it was given."""
-    package = tmp_path / "samba" / "netcmd"
-    package.mkdir(parents=True)
-    (tmp_path / "samba" / "__init__.py").touch()
-    (package / "__init__.py").touch()
-    (package / "main.py").write_text(
+    (netcmd / "main.py").write_text(
         "import os\n"
         "class Loader(dict):\n"
         "    def __getitem__(self, name):\n"

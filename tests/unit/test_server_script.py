@@ -28,14 +28,9 @@ class cmd_sambatool:
 
 
 @pytest.fixture
-def said(tmp_path):
-    package = tmp_path / "samba" / "netcmd"
-    package.mkdir(parents=True)
-    (tmp_path / "samba" / "__init__.py").touch()
-    (package / "__init__.py").touch()
-
+def said(tmp_path, netcmd):
     def go(main, *words):
-        (package / "main.py").write_text(main)
+        (netcmd / "main.py").write_text(main)
         argv = with_samba_tool('import sys\nprint("code", samba_tool(*sys.argv[1:]))')
         return run([sys.executable, *argv[1:], *words], env={"PYTHONPATH": str(tmp_path)}).stdout.splitlines()
 
