@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from galaxy.host.errors import GalaxyError, HostError
+from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
 from galaxy.host.files import FULL, sweep, sync_folder, write_atomic
 from galaxy.host.lock import locked
 from galaxy.host.process import run
@@ -204,6 +204,11 @@ def recover(store: Store) -> list[str]:
                 _SETTLING.add(path)
                 try:
                     failures += entry.undo()
+                except InterruptedByUser as wish:
+                    wish.hint = (
+                        f"{entry.verb} of {entry.subject} is still half made. To settle it: galaxy recover"
+                    )
+                    raise
                 finally:
                     _SETTLING.discard(path)
                 lines.append(f"settled an interrupted {entry.verb} of {entry.subject}")

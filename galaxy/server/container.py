@@ -71,7 +71,9 @@ def write_bundle(server: Server, box: Sandbox, asks: str | None = None) -> Path:
 def launch(server: Server, bundle: Path) -> int:
     """Start the bundle and leave it running; returns the process id of its first process, as the host sees it."""
     pid_file = server.bundle / "pid"
-    pid_file.unlink(missing_ok=True)
+    # The runtime writes it under the second name, which must be free: a full disk leaves an empty one.
+    for old in (pid_file, pid_file.with_name(".pid")):
+        old.unlink(missing_ok=True)
     console = server.log / "console.log"
     argv = [*_base(server), "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, server.container]
     offset = console.stat().st_size if console.exists() else 0

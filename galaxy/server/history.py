@@ -53,7 +53,12 @@ def history(server: Server) -> tuple[UpgradeRecord, ...]:
     file = _file(server)
     if not file.exists():
         return ()
-    lines = file.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{file} cannot be read: {error}", "Put the server's record of its versions back from a backup."
+        ) from None
     return tuple(_parse(file, number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 

@@ -39,6 +39,8 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     running = _require_sound(server)
     if running:
         require_level(server, new.version)
+        if not request.rehearsal:
+            _require_tried(server)
     copies = _COPIES if request.rehearsal else 1
     need = copies * (space_of(server.folder) + _ROOM)
     require_space(server.folder, need, f"the upgrade of {server.name}")
@@ -100,6 +102,16 @@ def _require_sound(server: Server) -> bool:
         )
     require_smb_conf(server, f"{server.name} is broken before the upgrade")
     return True
+
+
+def _require_tried(server: Server) -> None:
+    """InputError when smb.conf has changed since the server started with it: going back to it may fail as well."""
+    conf, record = server.etc / "smb.conf", server.record
+    if record.exists() and conf.stat().st_mtime_ns > record.stat().st_mtime_ns:
+        raise InputError(
+            f"{conf} has been changed since {server.name} started: whether any version starts with it is not known",
+            f"Restart it first (galaxy restart {server.name}), or leave --no-rehearsal out.",
+        )
 
 
 def _require_folders(server: Server) -> None:

@@ -87,6 +87,20 @@ def test_a_server_that_was_never_upgraded_has_nothing_to_go_back_to(site):
     assert "has not been upgraded" in done.stderr
 
 
+def test_a_configuration_that_nothing_has_started_with_needs_the_rehearsal(site):
+    conf = load(site.store, "dc1").etc / "smb.conf"
+    good = conf.read_text()
+    conf.write_text(good.replace("[global]", "[global]\n\tinterfaces = lo 10.99.99.99"))
+    try:
+        done = site.galaxy("upgrade", "dc1", site.new, "--no-rehearsal")
+    finally:
+        conf.write_text(good)
+    assert done.returncode == 2, done.output
+    assert f"{conf} has been changed since dc1 started" in done.stderr
+    assert site.runs(site.old)
+    site.well("restart", "dc1")
+
+
 def test_what_would_be_lost_is_listed_and_nothing_done_without_a_yes(upgraded):
     offers = upgraded.plan()
     assert any("CN=late," in line for line in offers["snapshot"]["loses"])

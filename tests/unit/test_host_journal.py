@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from galaxy.host import journal as journal_module
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, InterruptedByUser
 from galaxy.host.journal import interrupted, journal, mount_points, process_identity, recover, undoes
 from galaxy.host.process import background, run
 from galaxy.host.store import Store, default_store
@@ -185,6 +185,18 @@ def test_recovery_reports_what_stays(store, undone) -> None:
         recover(store)
     assert undone == ["a"]
     assert kept(file) == ["stuck b"]
+
+
+def test_an_interrupted_recovery_says_what_is_still_half_made(store, monkeypatch) -> None:
+    def interrupt(_target: str) -> None:
+        raise InterruptedByUser("SIGTERM")
+
+    monkeypatch.setitem(journal_module._HANDLERS, "note", interrupt)
+    file = left_behind(store, "a")
+    with pytest.raises(InterruptedByUser) as told:
+        recover(store)
+    assert told.value.hint == "create of dc1 is still half made. To settle it: galaxy recover"
+    assert kept(file) == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from galaxy.host.errors import InputError
 from galaxy.host.store import Store
 from galaxy.server.config import Server
 from galaxy.server.history import UpgradeRecord, last_upgrade, parting, record
@@ -95,3 +96,9 @@ def test_a_return_to_the_domain_took_nothing_back_of_the_state_before_it(server)
     record(server, change("b", "a", "20260103-020202", "restore", "20260103-000000"))
     went_back = server.config.model_copy(update={"image_id": "a" * 64})
     assert last_upgrade(Server(store=server.store, config=went_back)) is None
+
+
+def test_a_record_that_cannot_be_read_is_told(server):
+    (server.folder / "upgrades.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"upgrades\.jsonl cannot be read: .*directory"):
+        last_upgrade(server)

@@ -164,6 +164,13 @@ def test_a_failed_start_tells_the_logs_reason_and_leaves_it_stopped(dc):
     assert dc.galaxy("start", "dc1").code == 0
 
 
+def test_what_a_full_disk_has_left_of_a_start_is_in_nobodys_way(dc):
+    assert dc.galaxy("stop", "dc1").code == 0
+    (dc.folder("dc1") / "bundle" / ".pid").touch()
+    answer = dc.galaxy("start", "dc1")
+    assert answer.code == 0, answer.err
+
+
 def _until(condition, what, seconds=10.0):
     deadline = time.monotonic() + seconds
     while not condition():
