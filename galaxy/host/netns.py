@@ -149,13 +149,15 @@ def remove_idle_subnet(target: str) -> None:
         return
     with _links(None) as links:
         index = _index(links, name)
-        notes = [
-            link.get_attr("IFLA_IFALIAS")
-            for link in links.get_links()
-            if link.get_attr("IFLA_MASTER") == index
-        ]
-        if not any(may_need(own.network, note) for note in notes):
+        if not any(may_need(own.network, note) for note in _notes(links, index)):
             links.addr("del", index=index, address=str(own.ip), prefixlen=own.network.prefixlen)
+
+
+def notes_on(name: str) -> tuple[str, ...]:
+    """The notes of the links that are connected to a bridge of this namespace; none when there is no such bridge."""
+    with _links(None) as links:
+        found = links.link_lookup(ifname=name)
+        return tuple(note for note in _notes(links, found[0]) if note) if found else ()
 
 
 @undoes("link")
@@ -267,6 +269,13 @@ def _links(namespace: str | None) -> Iterator[Any]:
         if namespace is not None:
             stack.enter_context(inside_network(path_of(namespace)))
         yield stack.enter_context(IPRoute())
+
+
+def _notes(links: Any, bridge: int) -> list[str | None]:
+    """The notes of all links that are connected to the bridge with that index."""
+    return [
+        link.get_attr("IFLA_IFALIAS") for link in links.get_links() if link.get_attr("IFLA_MASTER") == bridge
+    ]
 
 
 def _index(links: Any, name: str) -> int:

@@ -100,7 +100,7 @@ def default_address(network: HostNetwork | PrivateNetwork, taken: tuple[ServerCo
             f"the host has {', '.join(outside) or 'no address beyond itself'}; which one shall the server have?",
             "Give one with --address, or take --network private.",
         )
-    used = {config.address for config in taken}
+    used = {config.address for config in taken} | set(netns.notes_on(network.bridge))
     free = (str(host) for host in list(PRIVATE_SUBNET.hosts())[1:] if str(host) not in used)
     if (address := next(free, None)) is None:
         raise InputError(
@@ -129,6 +129,11 @@ def require_private(address: str, network: PrivateNetwork, taken: tuple[ServerCo
                 f"{address} is the address of the server {config.name}",
                 "Give another one: with --address, or in server.toml of a server that is there.",
             )
+    if address in netns.notes_on(network.bridge):
+        raise InputError(
+            f"{address} is the address of a server that runs on this host, of another store",
+            "Give another one: with --address, or in server.toml; or stop that server first.",
+        )
     require_unused(subnet, network.bridge, netns.reaches())
 
 
@@ -147,10 +152,10 @@ def require_unused(subnet: ipaddress.IPv4Network, bridge: str, known: tuple[Reac
 def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None:
     with host_locked(_LOCK):
         others = tuple(other.config for other in servers(server.store) if other.container != server.container)
-        require_private(server.config.address, network, others)
         name, end = server.container, host_end(server)
         netns.remove_namespace(name)  # what a crash has left; the server is known not to run
         netns.remove_link(end)
+        require_private(server.config.address, network, others)
         gateway = str(next(_subnet(server.config.address, network).hosts()))
         entry.on_failure("bridge", network.bridge)
         netns.add_bridge(network.bridge)

@@ -1,12 +1,16 @@
 """Two servers at once: on two addresses of one host, and in private networks; and clones for tests."""
 
 import os
+import shutil
+from dataclasses import replace
 
 import pytest
 
 from galaxy.host.process import run
 from galaxy.host.settings import Settings
-from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork
+from galaxy.host.store import Store
+from galaxy.image.mount import unmount_idle
+from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, servers
 from galaxy.server.create import CreateRequest, create
 from galaxy.server.lifecycle import remove
 
@@ -39,6 +43,40 @@ def test_two_servers_at_once(machine, networks):
     for name in ("dc1", "dc2"):
         assert machine.galaxy("rm", name, "--force").code == 0
     assert machine.remains() == before
+
+
+@pytest.fixture
+def beside(machine):
+    """The same host, with another store; both are empty afterwards."""
+    root = machine.store.root / "beside"
+    root.mkdir()
+    (root / "images").symlink_to(machine.image.path.parent)
+    (root / "settings.toml").touch()
+    own = Store(root=root).ensure()
+    other = replace(machine, store=own)
+    yield other
+    for each in (machine, other):
+        for server in servers(each.store):
+            each.galaxy("rm", server.name, "--force")
+    unmount_idle(own)
+    shutil.rmtree(root)
+
+
+def test_private_servers_of_two_stores_have_an_address_each(machine, beside):
+    machine.clone("dc1", PrivateNetwork())
+    beside.clone("dc2", PrivateNetwork())
+    taken = machine.status("dc1")["address"]
+    assert beside.status("dc2")["address"] == taken, "nothing was running yet"
+    assert machine.galaxy("start", "dc1").code == 0
+    answer = beside.galaxy("start", "dc2")
+    assert answer.code == 2, answer.err
+    assert f"{taken} is the address of a server that runs on this host, of another store" in answer.err
+    beside.clone("dc3", PrivateNetwork())
+    assert beside.status("dc3")["address"] != taken
+    assert set(machine.status("dc1")["services"].values()) == {"answers"}
+    assert machine.galaxy("stop", "dc1").code == 0
+    answer = beside.galaxy("start", "dc2")
+    assert answer.code == 0, answer.err
 
 
 @pytest.mark.parametrize(
