@@ -15,17 +15,26 @@ from galaxy.server.tdbfile import FlawError, require_sound_tdb
 _PATTERNS = ("*.ldb", "sam.ldb.d/*.ldb", "sam.ldb.d/*.tdb", "secrets.tdb")
 
 
-def require_sound(server: Server, state: Path | None = None) -> None:
-    """ServerError names the first database that is damaged, in the server's state or in that of a copy."""
-    for file in _databases(state or server.state):
+def require_sound(server: Server) -> None:
+    """ServerError names the first database of the server that is damaged."""
+    damaged = damage_in(server.state)
+    if damaged is not None:
+        file, flaw = damaged
+        raise ServerError(
+            f"the database {file} of {server.name} is damaged: {flaw}. Samba would lose more on it",
+            f"Go back to a snapshot (galaxy snapshots {server.name}, galaxy restore {server.name} ID), or put the "
+            "file back from a backup.",
+        )
+
+
+def damage_in(state: Path) -> tuple[Path, FlawError] | None:
+    """The first database of a state that is damaged, and how; None when all are sound."""
+    for file in _databases(state):
         try:
             (require_sound_lmdb if is_lmdb(file) else require_sound_tdb)(file)
         except FlawError as flaw:
-            raise ServerError(
-                f"the database {file} of {server.name} is damaged: {flaw}. Samba would lose more on it",
-                f"Go back to a snapshot (galaxy snapshots {server.name}, galaxy restore {server.name} ID), or put the "
-                "file back from a backup.",
-            ) from None
+            return file, flaw
+    return None
 
 
 def _databases(state: Path) -> Iterator[Path]:

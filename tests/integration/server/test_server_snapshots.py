@@ -275,6 +275,20 @@ def test_a_state_that_does_not_start_is_taken_back(dc) -> None:
     assert not list(dc.store.journal.iterdir())
 
 
+def test_a_damaged_snapshot_is_named_and_nothing_changed(dc) -> None:
+    taken = take(dc)
+    snapshot = Path(str(taken["path"]))
+    file = next(
+        path for path in (snapshot / "state/private/sam.ldb.d").iterdir() if path.name.startswith("DC=")
+    )
+    os.truncate(file, 100_000)
+    answer = dc.galaxy("restore", "dc1", str(taken["id"]), "--yes")
+    assert answer.code == 5, answer.err
+    assert f"the snapshot {taken['id']} of dc1 is damaged: {file}: " in answer.err
+    assert dc.status("dc1")["state"] == "running"
+    assert not list(dc.store.journal.iterdir())
+
+
 def test_snapshots_hold_secrets_and_only_root_reads_them(dc) -> None:
     taken = take(dc)
     for path in (dc.folder("dc1") / "snapshots", Path(str(taken["path"]))):
