@@ -165,7 +165,10 @@ def require_way(plan: RollbackPlan, request: RollbackRequest) -> Offer:
         )
     offer = plan.offer(plan.way)
     if not offer.open:
-        raise PolicyError(f"{plan.server} cannot go back by {plan.way}: {offer.refused}", "See: --plan")
+        raise PolicyError(
+            f"{plan.server} cannot go back by {plan.way}: {offer.refused}",
+            f"What is open: galaxy rollback {plan.server} --plan",
+        )
     if plan.way is Way.REJOIN and not (request.dc and request.password):
         raise InputError(
             "a rejoin needs another DC and the right to join", f"Give {' and '.join(offer.needs)}."
