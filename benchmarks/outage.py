@@ -12,9 +12,9 @@ from pathlib import Path
 
 from benchmarks.bare import bare_restarts
 from benchmarks.figure import Figure, figure
-from galaxy.gate.suite import package_root
 from galaxy.host import netns
 from galaxy.host.journal import Entry, journal
+from galaxy.host.packages import package_root
 from galaxy.host.process import background
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store

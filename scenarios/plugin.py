@@ -115,9 +115,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Move into the lab, before anything can open a socket or start a thread; who has workers cares for the images."""
     config = session.config
     if _has_workers(config):
-        with ExitStack() as stack:
-            stack.enter_context(images_at_hand(default_store(), _planned(config), config.option.results))
-            config.add_cleanup(stack.pop_all().close)
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        stack.enter_context(images_at_hand(default_store(), _planned(config), config.option.results))
     else:
         config.stash[WORKER] = Worker.begin(config.option.results)
 

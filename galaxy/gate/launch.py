@@ -10,9 +10,9 @@ from pathlib import Path
 from galaxy.gate.finish import planned
 from galaxy.gate.results import RESULTS_FILE, read_results
 from galaxy.gate.run import PLAN_FILE
-from galaxy.gate.suite import package_root
 from galaxy.host.errors import GalaxyError, GateError, InputError
 from galaxy.host.files import write_atomic
+from galaxy.host.packages import package_root
 from galaxy.host.process import stream
 from galaxy.host.store import Store
 

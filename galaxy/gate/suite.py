@@ -2,10 +2,9 @@
 
 import hashlib
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 from galaxy import __version__
+from galaxy.host.packages import package_root
 
 PACKAGES = ("galaxy", "verify", "scenarios")
 _KINDS = (".py", ".toml", ".c", ".txt")
@@ -21,11 +20,3 @@ def suite_digest() -> str:
             digest.update(f"\0{package}/{path.relative_to(root)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def package_root(package: str) -> Path:
-    """The folder of an installed package, found without importing it."""
-    spec = find_spec(package)
-    assert spec is not None, package
-    assert spec.submodule_search_locations, package
-    return Path(spec.submodule_search_locations[0])

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from galaxy.host.packages import package_root
 from galaxy.host.process import background
 
 # Whoever has work to do comes first; what it reads meanwhile is there for this one too.
 _NICE = 10
-_PACKAGE = Path(__file__).resolve().parents[2]
 _FLAGS = mmap.MAP_SHARED | mmap.MAP_POPULATE
 
 
@@ -26,7 +26,8 @@ _FLAGS = mmap.MAP_SHARED | mmap.MAP_POPULATE
 def resident(roots: Sequence[Path], log: Path) -> Iterator[int]:
     """Have a process, whose id is given, do that for the block. Should it fail, `log` says why; nothing needs it."""
     argv = [sys.executable, "-m", "galaxy.image.resident", *(str(root) for root in roots)]
-    with background(argv, log=log, env={"PYTHONPATH": str(_PACKAGE)}) as process:
+    env = {"PYTHONPATH": str(package_root("galaxy").parent)}
+    with background(argv, log=log, env=env) as process:
         yield process.pid
 
 

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired  # noqa: TID251 - types; host/process.py starts it
 
-from galaxy.gate.suite import package_root
 from galaxy.host.errors import ServerError
+from galaxy.host.packages import package_root
 from galaxy.host.process import background
 from galaxy.server.config import ServerConfig
 from galaxy.upgrade.asking import Asking, Tally

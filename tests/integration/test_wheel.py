@@ -67,7 +67,8 @@ def test_it_runs(installed: Path) -> None:
 
 def test_it_finds_its_checks_and_scenarios(installed: Path) -> None:
     script = (
-        "from galaxy.gate.suite import package_root, suite_digest\n"
+        "from galaxy.gate.suite import suite_digest\n"
+        "from galaxy.host.packages import package_root\n"
         "assert len(suite_digest()) == 64\n"
         "print(package_root('verify'), package_root('scenarios'))\n"
     )
