@@ -45,7 +45,7 @@ def join(  # noqa: PLR0917 - typer hands over every option by name
     The directory is replicated, and SYSVOL is copied once: Samba does not replicate it, so carry over later changes of
     group policies yourself (docs/sysvol.md). On the host's network only an image with a valid certificate is taken.
     """
-    store = ready_store("Joining a domain")
+    store = ready_store("Joining a domain", name)
     chosen = chosen_image(store, image, network, allow_uncertified=allow_uncertified)
     request = JoinRequest(
         server=CreateRequest(

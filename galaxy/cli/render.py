@@ -12,7 +12,7 @@ from galaxy.host.journal import recover
 from galaxy.host.progress import say
 from galaxy.host.store import Store, default_store
 
-__all__ = ["found_store", "need_root", "print_json", "ready_store", "size", "table"]
+__all__ = ["found_store", "need_root", "print_json", "ready_store", "settle", "size", "table"]
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -45,17 +45,24 @@ def found_store() -> Store:
     return store
 
 
-def ready_store(purpose: str) -> Store:
-    """The store for a command that changes things: as root, made if absent, what was interrupted undone."""
+def ready_store(purpose: str, subject: str = "") -> Store:
+    """The store for a command that changes things: as root, made if absent, what was interrupted undone.
+
+    `subject`: what it is about, a server's name. What could not be undone before is tried again for that alone.
+    """
     need_root(purpose)
     store = found_store().ensure()
+    settle(store, subject)
+    return store
+
+
+def settle(store: Store, subject: str = "") -> None:
+    """Undo what was interrupted. What cannot be undone is told: it must not keep another server from being started."""
     try:
-        for line in recover(store):
+        for line in recover(store, subject):
             say(line)
     except HostError as error:
-        # What cannot be undone must not keep another server from being started.
         say(f"warning: {error}")
-    return store
 
 
 def _plain(value: Any) -> str:

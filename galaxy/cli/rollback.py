@@ -61,7 +61,7 @@ def rollback(  # noqa: PLR0917 - typer hands over every option by name
             _show_plan(found)
         return
     report = go_back(
-        ready_store("Rolling a server back"),
+        ready_store("Rolling a server back", name),
         load_settings(),
         request,
         show=lambda found: _tell(found, as_json=as_json),
@@ -112,6 +112,10 @@ def _show_plan(plan: RollbackPlan) -> None:
             ("STEP", "WHY", "CLIENTS SEE"),
             [(step.name, step.reason, step.seen or "nothing") for step in steps],
         )
+        if not plan.running:
+            print(
+                f"{plan.server} will run afterwards: a way back ends with the old version started and checked"
+            )
 
 
 def _show_offer(offer: Offer) -> None:

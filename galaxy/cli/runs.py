@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from galaxy.cli.render import table
+from galaxy.cli.render import settle, table
 from galaxy.gate.finish import finish, planned
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
@@ -17,7 +17,6 @@ from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, ver
 from galaxy.gate.verdict import remember
 from galaxy.gate.weights import keep_weights
 from galaxy.host.errors import GateError, InputError, InterruptedByUser
-from galaxy.host.journal import recover
 from galaxy.host.lock import locked
 from galaxy.host.progress import say
 from galaxy.host.store import Store
@@ -53,8 +52,7 @@ def run_to_end(
             raise
         finally:
             # Workers that were killed have left servers and networks; what they found out is kept.
-            for line in recover(store):
-                say(line)
+            settle(store)
             if (folder / RUN_FILE).exists() and (_has_results(folder) or planned(folder)):
                 summary = finish(folder, policy, seconds=time.monotonic() - began)
                 take_back(store, summary, policy)

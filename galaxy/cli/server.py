@@ -96,7 +96,7 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
     from galaxy.server.create import CreateRequest  # noqa: PLC0415 - other commands need not load it
     from galaxy.server.create import create as create_server  # noqa: PLC0415
 
-    store = ready_store("Creating a server")
+    store = ready_store("Creating a server", name)
     chosen = chosen_image(store, image, network, allow_uncertified=allow_uncertified)
     request = CreateRequest(
         name=name,
@@ -121,14 +121,14 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
 
 def start(name: Name) -> None:
     """Start a server and wait until LDAP, SMB, Kerberos and DNS answer."""
-    server = load(ready_store("Starting a server"), name)
+    server = load(ready_store("Starting a server", name), name)
     ready = lifecycle.start(server, load_settings())
     print(f"{name}: {ready.in_words()}")
 
 
 def stop(name: Name) -> None:
     """Stop a server. Of one that has ended by itself, clear what it left."""
-    server = load(ready_store("Stopping a server"), name)
+    server = load(ready_store("Stopping a server", name), name)
     before = lifecycle.status(server)
     took = lifecycle.stop(server, load_settings())
     if before.state == "ended":
@@ -139,7 +139,7 @@ def stop(name: Name) -> None:
 
 def restart(name: Name) -> None:
     """Stop a server and start it again. One that has ended by itself is started."""
-    server = load(ready_store("Restarting a server"), name)
+    server = load(ready_store("Restarting a server", name), name)
     ready = restart_server(server, load_settings())
     print(f"{name}: {ready.in_words()}")
 
@@ -187,7 +187,7 @@ def rm(
     ] = False,
 ) -> None:
     """Remove a server with its configuration, its state, its secrets and its snapshots."""
-    store = ready_store("Removing a server")
+    store = ready_store("Removing a server", name)
     server = load_to_remove(store, name, force=force)
     joined = (server.log / "join.log").exists()
     former = former_self(store, name) if force else None

@@ -44,7 +44,7 @@ def snapshot(
             f"a snapshot's reason is one line of printable text, {_REASON} letters at most",
             "Give it without line breaks, or make it shorter.",
         )
-    made = take(load(ready_store("Taking a snapshot"), name), reason, pinned=pin)
+    made = take(load(ready_store("Taking a snapshot", name), name), reason, pinned=pin)
     if as_json:
         print_json(_plain(made))
         return
@@ -63,7 +63,7 @@ def snapshots(name: Name, as_json: Json = False) -> None:
         rows = [_plain(one) for one in found]
         print_json([*rows, *({"id": key, "damaged": error.message} for key, error in broken.items())])
     elif found or broken:
-        columns = ("ID", "TAKEN", "VERSION", "SIZE", "REASON")
+        columns = ("ID", "TAKEN (UTC)", "VERSION", "SIZE", "REASON")
         lines = [(*_row(one), one.reason + (" (pinned)" if one.pinned else "")) for one in found]
         lines += [(key, "-", "-", "-", f"damaged: {error.message}") for key, error in broken.items()]
         table(columns, lines)
@@ -83,7 +83,7 @@ def restore(
     start, all is as it was. Refused where other domain controllers know the domain: for them it would be a USN
     rollback.
     """
-    server = load(ready_store("Restoring a snapshot"), name)
+    server = load(ready_store("Restoring a snapshot", name), name)
     wanted = find_snapshot(server, snapshot_id)
     _require_alone(server, wanted)
     if not yes and _loses(server, wanted) and not _asked(server, wanted):
@@ -129,7 +129,7 @@ def prune(
 
     With neither --keep nor --older-than, the settings say how many stay and how old the others may become.
     """
-    server = load(ready_store("Removing snapshots"), name)
+    server = load(ready_store("Removing snapshots", name), name)
     if ids and (keep is not None or older_than is not None):
         raise InputError("ids, and a number or an age, are two ways of choosing", "Give one of them.")
     with held(server):  # one of them may be on its way back into the server

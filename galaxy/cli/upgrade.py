@@ -37,7 +37,7 @@ def upgrade(
         need_root("Planning an upgrade")
         _show_plan(planned(found_store(), request), as_json=as_json)
         return
-    store = ready_store("Upgrading a server")
+    store = ready_store("Upgrading a server", name)
     report = move(store, load_settings(), request)
     if as_json:
         print_json(report.model_dump(mode="json"))

@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -61,13 +61,17 @@ def undoes(kind: str) -> Callable[[Handler], Handler]:
 
 @dataclass(slots=True)
 class Entry:
-    """The journal of one command: who does it, to what, and what is to be undone if it stops here."""
+    """The journal of one command: who does it, to what, and what is to be undone if it stops here.
+
+    `stuck`: why a recovery could not undo it; '' when none has tried.
+    """
 
     path: Path
     verb: str
     subject: str
     actions: list[Action] = field(default_factory=list)
     freeing: bool = False
+    stuck: str = ""
 
     def on_failure(self, kind: str, target: str | Path) -> None:
         """Write down, before doing it, something that shall stay if the command succeeds."""
@@ -79,11 +83,9 @@ class Entry:
         action = self._add(kind, target)
         try:
             yield
-        except BaseException as error:
-            try:
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to tell; journal() tries again, and tells
                 self._undo_now(action)
-            except Exception as failure:  # noqa: BLE001 - the first error is the one to tell; journal() tries again
-                error.add_note(f"while that was undone: {action.kind} {action.target}: {failure}")
             raise
         self._undo_now(action)
 
@@ -96,11 +98,9 @@ class Entry:
         action = self._add(kind, target)
         try:
             yield
-        except BaseException as error:
-            try:
+        except BaseException:
+            with suppress(Exception):  # as above
                 self._undo_now(action)
-            except Exception as failure:  # noqa: BLE001 - as above
-                error.add_note(f"while that was undone: {action.kind} {action.target}: {failure}")
             raise
         self.actions.remove(action)
         self._save(less=True)
@@ -121,6 +121,11 @@ class Entry:
             self.path.unlink(missing_ok=True)
         return failures
 
+    def note_stuck(self, why: str) -> None:
+        """Write down that a recovery could not undo the rest, for the next one to know."""
+        self.stuck = why
+        self._save(less=True)
+
     def _add(self, kind: str, target: str | Path) -> Action:
         action = Action(kind=kind, target=str(target), module=_HANDLERS[kind].__module__)
         self.actions.append(action)
@@ -137,8 +142,10 @@ class Entry:
         body = {
             "verb": self.verb,
             "subject": self.subject,
-            "owner": process_identity(os.getpid()),
+            # What a recovery gave up is nobody's at work: what it was about is not touched before it is settled.
+            "owner": "" if self.stuck else process_identity(os.getpid()),
             "actions": [asdict(action) for action in self.actions],
+            "stuck": self.stuck,
         }
         try:
             write_atomic(self.path, json.dumps(body, indent=1))
@@ -182,41 +189,65 @@ def interrupted(store: Store, subject: str) -> str:
     return ""
 
 
-def recover(store: Store) -> list[str]:
+def recover(store: Store, retry: str | None = None) -> list[str]:
     """Undo what interrupted commands left; returns a line for each entry.
 
-    Newest first: an entry inside of another's block is undone before that one, as when nothing is interrupted. Raises
-    HostError, after all have been tried, if something stays.
+    Newest first: an entry inside of another's block is undone before that one, as when nothing is interrupted. What a
+    recovery has failed at is tried again if its subject is `retry`, or if that is None: it may take a minute, for which
+    a command about something else should not wait. Raises HostError, after all have been tried, if something stays.
     """
     lines: list[str] = []
     failures: list[str] = []
     sweep(store.journal)
     if not any(_files(store)):
         return lines
-    with locked(store, "recovery", wait=120):
-        for path in reversed(_files(store)):
-            try:
-                entry = _load(path)
-            except (KeyError, TypeError, ValueError) as error:
-                failures.append(f"{path} cannot be read ({error}); look at it and remove it")
-                continue
-            if entry is not None:
-                _SETTLING.add(path)
+    try:
+        with locked(store, "recovery", wait=120):
+            for path in reversed(_files(store)):
                 try:
-                    failures += entry.undo()
-                except InterruptedByUser as wish:
-                    wish.hint = (
-                        f"{entry.verb} of {entry.subject} is still half made. To settle it: galaxy recover"
-                    )
-                    raise
-                finally:
-                    _SETTLING.discard(path)
+                    entry = _load(path)
+                except (KeyError, TypeError, ValueError) as error:
+                    failures.append(f"{path} cannot be read ({error}); look at it and remove it")
+                    continue
+                if entry is None:
+                    continue
+                if entry.stuck and retry not in {None, entry.subject}:
+                    failures.append(f"{entry.stuck} (not tried again for this command)")
+                    continue
+                failures += _settle(entry)
                 lines.append(f"settled an interrupted {entry.verb} of {entry.subject}")
-        for folder in _written(store):
-            sweep(folder)
+            for folder in _written(store):
+                sweep(folder)
+    except InterruptedByUser as wish:
+        if left := _half_made(store):
+            wish.hint = f"{', '.join(left)}: still half made. To settle that: galaxy recover"
+        raise
     if failures:
         raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
     return lines
+
+
+def _settle(entry: Entry) -> list[str]:
+    """Undo an interrupted command's entry; what could not be undone is returned, and noted in what stays of it."""
+    _SETTLING.add(entry.path)
+    try:
+        entry.stuck = ""
+        failures = entry.undo()
+        if failures:
+            entry.note_stuck("; ".join(failures))
+        return failures
+    finally:
+        _SETTLING.discard(entry.path)
+
+
+def _half_made(store: Store) -> list[str]:
+    """What is left of commands whose process is gone: "create of dc1"."""
+    left: list[str] = []
+    for path in _files(store):
+        with suppress(KeyError, TypeError, ValueError):
+            if (entry := _load(path)) is not None:
+                left.append(f"{entry.verb} of {entry.subject}")
+    return left
 
 
 def _written(store: Store) -> Iterator[Path]:
@@ -266,7 +297,8 @@ def _load(path: Path) -> Entry | None:
     owner = str(body["owner"])
     if process_lives(owner):
         return None
-    return Entry(path, body["verb"], body["subject"], [Action(**action) for action in body["actions"]])
+    actions = [Action(**action) for action in body["actions"]]
+    return Entry(path, body["verb"], body["subject"], actions, stuck=str(body.get("stuck", "")))
 
 
 @undoes("tree")

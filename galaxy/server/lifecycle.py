@@ -47,16 +47,17 @@ class Status:
 
 
 @contextmanager
-def held(server: Server) -> Iterator[None]:
+def held(server: Server, *, begins: bool = True) -> Iterator[None]:
     """Hold a server's lock for the block; PolicyError when something on it was interrupted and not undone yet.
 
-    Its command held the lock until it was killed, so whoever waited for it comes before `recover`. PolicyError too
-    when the one that was waited for has given the server another version or state than the caller knows of.
+    Its command held the lock until it was killed, so whoever waited for it comes before `recover`; or `recover` could
+    not undo it. PolicyError too when the one that was waited for has given the server another version or state than the
+    caller knows of. `begins` is False for what a later undoing cannot harm.
     """
     with locked(server.store, server.lock):
         if server.pending.exists():
             raise PolicyError(f"{server.name} {_LEFT}", "Run: galaxy recover")
-        if verb := interrupted(server.store, server.name):
+        if begins and (verb := interrupted(server.store, server.name)):
             # Whoever settles that would undo it under what begins now.
             raise PolicyError(
                 f"an interrupted {verb} of {server.name} has not been undone yet", "Run: galaxy recover"
@@ -102,7 +103,7 @@ def stop(server: Server, settings: Settings) -> float:
 
     Of one that has ended by itself only what it left is cleared. InputError when it was stopped already.
     """
-    with held(server):
+    with held(server, begins=False):
         require_begun(server, "There is nothing to stop.")
         return stop_held(server, settings)
 

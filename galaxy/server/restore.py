@@ -34,7 +34,7 @@ from galaxy.server.kept import RECORD, Snapshot, config_of, read_record
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
-from galaxy.server.sound import damage_in
+from galaxy.server.sound import require_sound_snapshot
 from galaxy.server.swap import exchange, require_movable
 
 _INCOMING = ".restoring"
@@ -119,19 +119,9 @@ def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -
     copied = copy_state(snapshot.path, incoming)
     if space_of(incoming) == 0 or not copied.written:
         raise ServerError(f"the snapshot {snapshot.path} is empty", "Take another one.")
-    _require_good(server, snapshot, incoming)
+    require_sound_snapshot(server, snapshot, incoming)
     coming.write()
     sync_file_system(incoming)
-
-
-def _require_good(server: Server, snapshot: Snapshot, copy: Path) -> None:
-    damaged = damage_in(copy / "state")
-    if damaged is not None:
-        file, flaw = damaged
-        raise ServerError(
-            f"the snapshot {snapshot.id} of {server.name} is damaged: {snapshot.path / file.relative_to(copy)}: {flaw}",
-            f"Nothing was changed. Take another one: galaxy snapshots {server.name}",
-        )
 
 
 def _record(server: Server, snapshot: Snapshot, settings: Settings) -> RestoreRecord:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from galaxy.host.errors import ServerError
 from galaxy.server.config import Server
+from galaxy.server.kept import Snapshot
 from galaxy.server.lmdbfile import is_lmdb, require_sound_lmdb
 from galaxy.server.tdbfile import FlawError, require_sound_tdb
 
@@ -35,6 +36,19 @@ def damage_in(state: Path) -> tuple[Path, FlawError] | None:
         except FlawError as flaw:
             return file, flaw
     return None
+
+
+def require_sound_snapshot(server: Server, snapshot: Snapshot, copy: Path | None = None) -> None:
+    """ServerError when a database of a snapshot, or of a copy of it, is damaged; the snapshot's file is named."""
+    folder = copy or snapshot.path
+    damaged = damage_in(folder / "state")
+    if damaged is not None:
+        file, flaw = damaged
+        where = snapshot.path / file.relative_to(folder)
+        raise ServerError(
+            f"the snapshot {snapshot.id} of {server.name} is damaged: {where}: {flaw}",
+            f"Nothing was changed. Take another one: galaxy snapshots {server.name}",
+        )
 
 
 def _databases(state: Path) -> Iterator[Path]:

@@ -42,7 +42,10 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackRequest:
-    """What was asked for. `to`: a snapshot's id. `dc`, `user` and `password` are for a rejoin alone."""
+    """What was asked for. `to`: a snapshot's id. `dc`, `user` and `password` are for a rejoin alone.
+
+    InputError when a snapshot is named for a way that takes none.
+    """
 
     name: str
     way: Way | None = None
@@ -50,6 +53,13 @@ class RollbackRequest:
     dc: str | None = None
     user: str = "Administrator"
     password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.to and self.way not in {None, Way.SNAPSHOT}:
+            raise InputError(
+                f"--to {self.to} names a snapshot, and the way {self.way} goes back without one",
+                "Give one of them.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from galaxy.server import lifecycle
 from galaxy.server.config import Server
 from galaxy.server.history import parting
 from galaxy.server.kept import Snapshot, find_snapshot
-from galaxy.server.sound import require_sound
+from galaxy.server.sound import require_sound, require_sound_snapshot
 from galaxy.upgrade.changes import Changes, changes_since, lost
 from galaxy.upgrade.partners import Directory, look
 
@@ -62,8 +62,9 @@ def compare_now(
 
 
 def state_then(entry: Entry, server: Server, snapshot: Snapshot) -> Directory | None:
-    """What the snapshot's database says, read by its own image."""
+    """What the snapshot's database says, read by its own image; None without that. ServerError when it is damaged."""
     if image_by_id(server, snapshot.image_id) is None:
         return None
+    require_sound_snapshot(server, snapshot)
     config = server.config.model_copy(update={"image_id": snapshot.image_id})
     return look(entry, Server(store=server.store, config=config, home=snapshot.path))

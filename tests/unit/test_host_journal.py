@@ -185,6 +185,44 @@ def test_recovery_reports_what_stays(store, undone) -> None:
         recover(store)
     assert undone == ["a"]
     assert kept(file) == ["stuck b"]
+    assert interrupted(store, "dc1") == "create", (
+        "who begins something with it now would have it undone later"
+    )
+
+
+def test_what_a_recovery_has_failed_at_does_not_hold_up_commands_about_something_else(
+    store, monkeypatch
+) -> None:
+    tried: list[str] = []
+
+    def busy(target: str) -> None:
+        tried.append(target)
+        raise GalaxyError(f"{target} is busy")
+
+    monkeypatch.setitem(journal_module._HANDLERS, "note", busy)
+    left_behind(store, "a")
+    for retry, times in (("dc2", 1), ("dc2", 1), ("", 1), ("dc1", 2), (None, 3)):
+        with pytest.raises(GalaxyError, match="note a: a is busy"):
+            recover(store, retry)
+        assert len(tried) == times, retry
+    monkeypatch.setitem(journal_module._HANDLERS, "note", lambda _: None)
+    assert recover(store, "dc1") == ["settled an interrupted create of dc1"]
+    assert entries(store) == []
+
+
+def test_a_recovery_that_is_interrupted_while_it_waits_says_what_is_half_made(
+    store, monkeypatch, undone
+) -> None:
+    def wait(*_: object, **__: object) -> None:
+        raise InterruptedByUser("SIGINT")
+
+    monkeypatch.setattr(journal_module, "locked", wait)
+    left_behind(store, "a", name="create-1.json")
+    left_behind(store, "b", name="create-2.json")
+    with pytest.raises(InterruptedByUser) as told:
+        recover(store)
+    assert told.value.hint.startswith("create of dc1, create of dc1: still half made")
+    assert undone == []
 
 
 def test_an_interrupted_recovery_says_what_is_still_half_made(store, monkeypatch) -> None:
@@ -195,7 +233,7 @@ def test_an_interrupted_recovery_says_what_is_still_half_made(store, monkeypatch
     file = left_behind(store, "a")
     with pytest.raises(InterruptedByUser) as told:
         recover(store)
-    assert told.value.hint == "create of dc1 is still half made. To settle it: galaxy recover"
+    assert told.value.hint == "create of dc1: still half made. To settle that: galaxy recover"
     assert kept(file) == ["a"]
 
 

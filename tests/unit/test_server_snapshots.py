@@ -14,6 +14,7 @@ from galaxy.server.config import Server, ServerConfig, servers
 from galaxy.server.copying import PARTS
 from galaxy.server.kept import Snapshot, damaged, find_snapshot, snapshots
 from galaxy.server.snapshot import free_id, prune, snapshot
+from galaxy.server.sound import require_sound_snapshot
 from galaxy.server.swap import exchange, swap_back
 
 OLD, NEW = "aa" * 32, "bb" * 32
@@ -254,3 +255,18 @@ def test_what_a_committed_restore_replaced_is_kept_also_when_it_was_cut_off(
     assert not (server.folder / ".replaced").exists()
     assert [one.id for one in snapshots(server)] == (["20260101-100000"] if committed else [])
     restore._settle(str(server.folder / ".replaced"))
+
+
+@pytest.mark.parametrize("place", ["", "copy"])
+def test_a_damaged_database_of_a_snapshot_is_named_as_the_snapshots(
+    server: Server, tmp_path: Path, place: str
+) -> None:
+    made = keep(server, "s1")
+    require_sound_snapshot(server, made)
+    copy = tmp_path / place if place else None
+    private = (copy or made.path) / "state/private"
+    private.mkdir(parents=True)
+    (private / "secrets.tdb").write_bytes(b"TDB file" + bytes(200))
+    with pytest.raises(ServerError, match=f"{made.path}/state/private/secrets.tdb: .*header") as told:
+        require_sound_snapshot(server, made, copy)
+    assert "galaxy snapshots dc1" in told.value.hint

@@ -324,6 +324,12 @@ class TestChoice:
         with pytest.raises(InputError, match="another DC"):
             require_way(plan(request, directory=directory(PARTNER)), request)
 
+    @pytest.mark.parametrize("way", [Way.DOWNGRADE, Way.REJOIN])
+    def test_a_snapshot_is_named_for_the_way_that_takes_one(self, way):
+        with pytest.raises(InputError, match="without one"):
+            RollbackRequest(name="dc1", way=way, to="s1")
+        assert RollbackRequest(name="dc1", way=Way.SNAPSHOT, to="s1").to == "s1"
+
     def test_the_password_is_in_no_words(self):
         assert "secret" not in repr(RollbackRequest(name="dc1", password="secret"))
 

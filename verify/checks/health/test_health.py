@@ -101,7 +101,8 @@ def test_replication_status(shell: Shell, target: Target, bench: Bench) -> None:
     if any(not link.get("DSA") for _, link in noted):
         # A DC that the domain has forgotten: the KCC takes the link away, by itself every five minutes.
         shell("samba-tool", "drs", "kcc", target.fqdn, "-P", timeout=60)
-        noted = _failures(_replication(shell))
+        told = _replication(shell)
+        noted = _failures(told)
     words = [
         f"{link['NC dn']} {way} {link.get('DSA')}: {link['last attempt message']}, last good {link['last success']}"
         for way, link in noted
