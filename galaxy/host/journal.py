@@ -12,8 +12,10 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
 from galaxy.host.files import FULL, sweep, sync_folder, write_atomic
 from galaxy.host.lock import locked
 from galaxy.host.process import run
+from galaxy.host.progress import say
 from galaxy.host.store import Store
 
 Handler = Callable[[str], None]
@@ -29,6 +32,8 @@ _ESCAPED = re.compile(rb"\\([0-7]{3})")
 _HANDLERS: dict[str, Handler] = {}
 # Entries that this process is undoing.
 _SETTLING: set[Path] = set()
+# Entries whose blocks this thread is in, the innermost last.
+_OPEN: "ContextVar[tuple[Entry, ...]]" = ContextVar("open entries", default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,8 @@ def undoes(kind: str) -> Callable[[Handler], Handler]:
 class Entry:
     """The journal of one command: who does it, to what, and what is to be undone if it stops here.
 
-    `stuck`: why a recovery could not undo it; '' when none has tried.
+    `began`: nanoseconds of the clock, later than that of an entry around it. `stuck`: why a recovery could not undo it;
+    '' when none has tried. `left`: entries inside of this one, about the same subject, that could not be undone.
     """
 
     path: Path
@@ -71,7 +77,9 @@ class Entry:
     subject: str
     actions: list[Action] = field(default_factory=list)
     freeing: bool = False
+    began: int = 0
     stuck: str = ""
+    left: list["Entry"] = field(default_factory=list)
 
     def on_failure(self, kind: str, target: str | Path) -> None:
         """Write down, before doing it, something that shall stay if the command succeeds."""
@@ -107,7 +115,9 @@ class Entry:
 
     def undo(self) -> list[str]:
         """Undo everything, newest first; returns what could not be undone, in words, and keeps only that."""
-        failures: list[str] = []
+        failures = self.undo_left()
+        if failures:
+            return failures
         for action in reversed(list(self.actions)):
             try:
                 action.undo()
@@ -121,6 +131,14 @@ class Entry:
             self.path.unlink(missing_ok=True)
         return failures
 
+    def undo_left(self) -> list[str]:
+        """Undo what is left of entries inside of this one: it would be undone under what this one puts back."""
+        while self.left:
+            if failures := self.left[-1].undo():
+                return failures
+            self.left.pop()
+        return []
+
     def note_stuck(self, why: str) -> None:
         """Write down that a recovery could not undo the rest, for the next one to know."""
         self.stuck = why
@@ -133,6 +151,7 @@ class Entry:
         return action
 
     def _undo_now(self, action: Action) -> None:
+        require_nothing_left(self)
         action.undo()
         self.actions.remove(action)
         self._save(less=True)
@@ -145,6 +164,7 @@ class Entry:
             # What a recovery gave up is nobody's at work: what it was about is not touched before it is settled.
             "owner": "" if self.stuck else process_identity(os.getpid()),
             "actions": [asdict(action) for action in self.actions],
+            "began": self.began,
             "stuck": self.stuck,
         }
         try:
@@ -158,18 +178,51 @@ class Entry:
 def journal(store: Store, verb: str, subject: str, *, freeing: bool = False) -> Iterator[Entry]:
     """Open an entry for one command; the file goes when the block ends well or everything is undone.
 
-    `freeing`: the command makes nothing and frees space, so it goes on without an entry on a full disk.
+    `freeing`: the command makes nothing and frees space, so it goes on without an entry on a full disk. Inside of an
+    entry about the same subject, what cannot be undone is undone before that one does or undoes anything else.
     """
     store.journal.mkdir(parents=True, exist_ok=True)
-    entry = Entry(store.journal / f"{verb}-{secrets.token_hex(6)}.json", verb, subject, freeing=freeing)
+    outer = next((entry for entry in reversed(_OPEN.get()) if entry.subject == subject), None)
+    if outer is not None:
+        require_nothing_left(outer)
+    began = max(time.time_ns(), outer.began + 1 if outer is not None else 0)
+    name = f"{verb}-{secrets.token_hex(6)}.json"
+    entry = Entry(store.journal / name, verb, subject, freeing=freeing, began=began)
+    _OPEN.set((*_OPEN.get(), entry))
     try:
         yield entry
     except BaseException as error:
-        for failure in entry.undo():
-            error.add_note(f"not undone: {failure} (galaxy recover tries again)")
+        _undo_after(error, entry, outer)
         raise
+    finally:
+        _OPEN.set(tuple(other for other in _OPEN.get() if other is not entry))
+    for failure in entry.undo_left():
+        say(f"warning: not undone: {failure} (galaxy recover tries again)")
     entry.path.unlink(missing_ok=True)
     sync_folder(store.journal)
+
+
+def _undo_after(error: BaseException, entry: Entry, outer: Entry | None) -> None:
+    """Undo an entry after an error, which is told what could not be. A wish to end meanwhile is raised afterwards."""
+    told = error
+    try:
+        failures = entry.undo()
+    except InterruptedByUser as wish:  # the only one: later signals do nothing
+        told, failures = wish, entry.undo()
+    for failure in failures:
+        told.add_note(f"not undone: {failure} (galaxy recover tries again)")
+    if failures and isinstance(told, InterruptedByUser):
+        told.hint = _half_made_words([f"{entry.verb} of {entry.subject}"])
+    if failures and outer is not None:
+        outer.left.append(entry)
+    if told is not error:
+        raise told from error
+
+
+def require_nothing_left(entry: Entry) -> None:
+    """HostError when something that began inside of the entry, and failed, can still not be undone."""
+    if failures := entry.undo_left():
+        raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
 
 
 def interrupted(store: Store, subject: str) -> str:
@@ -192,39 +245,45 @@ def interrupted(store: Store, subject: str) -> str:
 def recover(store: Store, retry: str | None = None) -> list[str]:
     """Undo what interrupted commands left; returns a line for each entry.
 
-    Newest first: an entry inside of another's block is undone before that one, as when nothing is interrupted. What a
-    recovery has failed at is tried again if its subject is `retry`, or if that is None: it may take a minute, for which
-    a command about something else should not wait. Raises HostError, after all have been tried, if something stays.
+    Newest first: an entry inside of another's block is undone before that one, as when nothing is interrupted, and what
+    cannot be undone keeps older ones about the same subject waiting. What a recovery has failed at is tried again if
+    its subject is `retry`, or if that is None: it may take a minute, for which a command about something else should
+    not wait. Raises HostError, after all have been tried, if something stays.
     """
     lines: list[str] = []
-    failures: list[str] = []
     sweep(store.journal)
     if not any(_files(store)):
         return lines
     try:
         with locked(store, "recovery", wait=120):
-            for path in reversed(_files(store)):
-                try:
-                    entry = _load(path)
-                except (KeyError, TypeError, ValueError) as error:
-                    failures.append(f"{path} cannot be read ({error}); look at it and remove it")
-                    continue
-                if entry is None:
-                    continue
-                if entry.stuck and retry not in {None, entry.subject}:
-                    failures.append(f"{entry.stuck} (not tried again for this command)")
-                    continue
-                failures += _settle(entry)
-                lines.append(f"settled an interrupted {entry.verb} of {entry.subject}")
+            failures = _recover_all(store, retry, lines)
             for folder in _written(store):
                 sweep(folder)
     except InterruptedByUser as wish:
-        if left := _half_made(store):
-            wish.hint = f"{', '.join(left)}: still half made. To settle that: galaxy recover"
+        if left := [f"{entry.verb} of {entry.subject}" for entry in _abandoned(store, [])]:
+            wish.hint = _half_made_words(left)
         raise
     if failures:
         raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
     return lines
+
+
+def _recover_all(store: Store, retry: str | None, lines: list[str]) -> list[str]:
+    """Undo what can be; returns what cannot. `lines` gets what was settled."""
+    failures: list[str] = []
+    waits: set[str] = set()
+    for entry in _abandoned(store, failures):
+        if entry.subject in waits:
+            failures.append(f"{entry.verb} of {entry.subject} (after that)")
+            continue
+        again = not entry.stuck or retry in {None, entry.subject}
+        stays = _settle(entry) if again else [f"{entry.stuck} (not tried again for this command)"]
+        if stays:
+            waits.add(entry.subject)
+            failures += stays
+        else:
+            lines.append(f"settled an interrupted {entry.verb} of {entry.subject}")
+    return failures
 
 
 def _settle(entry: Entry) -> list[str]:
@@ -240,14 +299,21 @@ def _settle(entry: Entry) -> list[str]:
         _SETTLING.discard(entry.path)
 
 
-def _half_made(store: Store) -> list[str]:
-    """What is left of commands whose process is gone: "create of dc1"."""
-    left: list[str] = []
+def _abandoned(store: Store, unreadable: list[str]) -> list[Entry]:
+    """The entries whose process is gone, the one that began last first; `unreadable` gets a word about each other."""
+    found: list[Entry] = []
     for path in _files(store):
-        with suppress(KeyError, TypeError, ValueError):
-            if (entry := _load(path)) is not None:
-                left.append(f"{entry.verb} of {entry.subject}")
-    return left
+        try:
+            entry = _load(path)
+        except (KeyError, TypeError, ValueError) as error:
+            unreadable.append(f"{path} cannot be read ({error}); look at it and remove it")
+        else:
+            found += [entry] if entry is not None else []
+    return sorted(found, key=lambda entry: entry.began, reverse=True)
+
+
+def _half_made_words(what: list[str]) -> str:
+    return f"{', '.join(what)}: still half made. To settle that: galaxy recover"
 
 
 def _written(store: Store) -> Iterator[Path]:
@@ -257,15 +323,8 @@ def _written(store: Store) -> Iterator[Path]:
 
 
 def _files(store: Store) -> list[Path]:
-    """The entries of all commands, oldest first; one may vanish at any moment, when its command ends."""
-    return [path for _, path in sorted((_time(path), path) for path in store.journal.glob("*.json"))]
-
-
-def _time(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+    """The entries of all commands; one may vanish at any moment, when its command ends."""
+    return sorted(store.journal.glob("*.json"))
 
 
 def process_identity(pid: int) -> str:
@@ -292,13 +351,16 @@ def _load(path: Path) -> Entry | None:
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
+        changed = path.stat().st_mtime_ns
     except FileNotFoundError:
         return None
     owner = str(body["owner"])
     if process_lives(owner):
         return None
     actions = [Action(**action) for action in body["actions"]]
-    return Entry(path, body["verb"], body["subject"], actions, stuck=str(body.get("stuck", "")))
+    # An older Galaxy's has neither.
+    began, stuck = int(body.get("began") or changed), str(body.get("stuck", ""))
+    return Entry(path, body["verb"], body["subject"], actions, began=began, stuck=stuck)
 
 
 @undoes("tree")

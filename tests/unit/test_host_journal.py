@@ -354,3 +354,21 @@ def test_mount_points_are_named_as_files_are(monkeypatch) -> None:
     line = b"36 35 98:0 / /srv/gr\xc3\xb6\xc3\x9fe/a\\040b\\134c rw - ext4 /dev/x rw\n"
     monkeypatch.setattr(Path, "read_bytes", lambda _: line)
     assert mount_points() == ["/srv/gr\u00f6\u00dfe/a b\\c"]
+
+
+def test_a_wish_to_end_while_something_is_undone_leaves_nothing_half_made(store, monkeypatch) -> None:
+    undone: list[str] = []
+    wishes = [InterruptedByUser("SIGINT")]
+
+    def note(target: str) -> None:
+        if wishes:
+            raise wishes.pop()
+        undone.append(target)
+
+    monkeypatch.setitem(journal_module._HANDLERS, "note", note)
+    with pytest.raises(InterruptedByUser), journal(store, "start", "dc1") as entry:
+        entry.on_failure("note", "record")
+        entry.on_failure("note", "container")
+        raise GalaxyError("it did not start")
+    assert undone == ["container", "record"]
+    assert entries(store) == []
