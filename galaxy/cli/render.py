@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from galaxy.host.errors import HostError
+from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import size
 from galaxy.host.journal import recover
 from galaxy.host.progress import say
@@ -61,7 +61,7 @@ def settle(store: Store, subject: str = "") -> None:
     try:
         for line in recover(store, subject):
             say(line)
-    except HostError as error:
+    except (HostError, InputError) as error:  # InputError: another command has been at it for long
         say(f"warning: {error}")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, table
 from galaxy.cli.serverview import describe, print_logs, print_status
+from galaxy.host.errors import GalaxyError, InputError
 from galaxy.host.files import read_password
 from galaxy.host.settings import load_settings
 from galaxy.host.store import Store
@@ -121,9 +122,22 @@ def create(  # noqa: PLR0917 - typer hands over every option by name
 
 def start(name: Name) -> None:
     """Start a server and wait until LDAP, SMB, Kerberos and DNS answer."""
+    need_root("Starting a server")
+    ran = _runs(name)
     server = load(ready_store("Starting a server", name), name)
+    if not ran and lifecycle.status(server).state == "running":
+        print(f"{name}: running; settling what was interrupted has started it")
+        return
     ready = lifecycle.start(server, load_settings())
     print(f"{name}: {ready.in_words()}")
+
+
+def _runs(name: str) -> bool:
+    """Whether a server runs before anything is done."""
+    try:
+        return lifecycle.status(load(found_store(), name)).state == "running"
+    except GalaxyError:
+        return False
 
 
 def stop(name: Name) -> None:
@@ -167,7 +181,10 @@ def exec_(
     """Run a program inside a running server; its exit code becomes galaxy's."""
     from galaxy.server.execute import become  # noqa: PLC0415 - as above
 
-    become(_settled(name), command[1:] if command[0] == "--" else command)
+    argv = command[1:] if command[0] == "--" else command
+    if not argv:
+        raise InputError("no program is named", f"Name one: galaxy exec {name} -- samba-tool --help")
+    become(_settled(name), argv)
 
 
 def shell(name: Name) -> None:

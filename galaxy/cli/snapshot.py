@@ -120,7 +120,10 @@ def prune(
     older_than: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="DAYS", help="Remove those that are older, the newest too without --keep."
+            min=0,
+            max=36500,
+            metavar="DAYS",
+            help="Remove those that are older, the newest too without --keep.",
         ),
     ] = None,
     as_json: Json = False,
@@ -132,7 +135,9 @@ def prune(
     server = load(ready_store("Removing snapshots", name), name)
     if ids and (keep is not None or older_than is not None):
         raise InputError("ids, and a number or an age, are two ways of choosing", "Give one of them.")
-    with held(server):  # one of them may be on its way back into the server
+    with held(
+        server, begins=False
+    ):  # it frees space, which recovery may lack; one of them may be on its way back into the server
         gone = _these(server, ids) if ids else remove_old(server, *_limits(keep, older_than))
     if as_json:
         print_json([_plain(one) for one in gone])

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from galaxy.host.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
+# Seconds: nobody waits longer, and `inf` has no place in JSON.
+_DAY = 86400.0
 SETTINGS_FILE = Path("/etc/galaxy/galaxy.toml")
 # What pydantic says by these types of error means nothing to who wrote the file.
 _WORDS = {"extra_forbidden": "unknown key", "missing": "this key is required"}
@@ -61,10 +63,18 @@ class Settings(BaseModel):
     apt: AptSettings = AptSettings()
     tarball: TarballSettings = TarballSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
-    provision_timeout: float = Field(default=300.0, gt=0, description="seconds that making a domain may take")
-    join_timeout: float = Field(default=3600.0, gt=0, description="seconds that joining a domain may take")
-    ready_timeout: float = Field(default=60.0, gt=0, description="seconds that a server may take to answer")
-    stop_timeout: float = Field(default=30.0, gt=0, description="seconds that a server may take to stop")
+    provision_timeout: float = Field(
+        default=300.0, gt=0, le=_DAY, description="seconds that making a domain may take"
+    )
+    join_timeout: float = Field(
+        default=3600.0, gt=0, le=_DAY, description="seconds that joining a domain may take"
+    )
+    ready_timeout: float = Field(
+        default=60.0, gt=0, le=_DAY, description="seconds that a server may take to answer"
+    )
+    stop_timeout: float = Field(
+        default=30.0, gt=0, le=_DAY, description="seconds that a server may take to stop"
+    )
 
 
 def load_settings(file: Path | None = None) -> Settings:

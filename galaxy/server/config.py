@@ -20,6 +20,8 @@ from galaxy.host.store import Store
 # Where the runtime keeps its own state: lost at a reboot, as it must be.
 RUNTIME_ROOT = Path("/run/galaxy")
 CONFIG, RECORD, PENDING = "server.toml", "running.json", "switch.json"
+# A file name's (NAME_MAX): the kernel cannot even be asked for a longer one.
+_LONGEST = 255
 _MEND = "Mend the file, or take the copy that a snapshot has: {folder}/ID/" + CONFIG
 
 
@@ -150,6 +152,11 @@ class Server:
         return self.folder / "secrets"
 
     @property
+    def joining(self) -> Path:
+        """How a join that is broken off leaves the domain again, with the credentials; there until the join is done."""
+        return self.secrets / "joining.json"
+
+    @property
     def snapshots(self) -> Path:
         """Its snapshots, one folder an id: state and secrets, readable by root alone."""
         return self.folder / "snapshots"
@@ -212,7 +219,7 @@ def load(store: Store, name: str) -> Server:
     """The server of that name. InputError when there is none, or when its server.toml cannot be taken."""
     file = store.servers / name / CONFIG
     hint = _MEND.format(folder=file.parent / "snapshots")
-    if "/" in name or not file.is_file():
+    if "/" in name or len(os.fsencode(name)) > _LONGEST or not file.is_file():
         if has_folder(store, name) and (file.parent / RECORD).exists():
             raise InputError(f"{file} is missing", hint)
         if has_folder(store, name):

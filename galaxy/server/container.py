@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import TimeoutExpired  # noqa: TID251 - what Popen.wait raises
 
-from galaxy.host.errors import CommandError, HostError, ServerError
+from galaxy.host.errors import CommandError, CommandTimeoutError, HostError, ServerError
 from galaxy.host.files import write_atomic
 from galaxy.host.journal import undoes
 from galaxy.host.process import BASE_ENV, Completed, background, run
@@ -102,10 +102,16 @@ def runtime_words(output: str) -> str:
 
 
 def run_once(server: Server, bundle: Path, stdin: str, timeout: float) -> Completed:
-    """Run the bundle to its end with `stdin` as its standard input; the container is gone afterwards."""
+    """Run the bundle to its end with `stdin` as its standard input; the container is gone afterwards.
+
+    CommandTimeoutError when it does not end in time: then it is ended.
+    """
     argv = [*_base(server), "run", "--bundle", bundle, server.container]
     try:
         return run(argv, stdin=stdin, timeout=timeout, check=False)
+    except CommandTimeoutError:
+        delete(server)  # only the runtime has been killed
+        raise
     finally:
         _tidy(server.runtime_root)
 

@@ -27,6 +27,7 @@ from galaxy.server.config import (
     ServerConfig,
 )
 from galaxy.server.container import delete, handle
+from galaxy.server.copying import sync_file_system
 from galaxy.server.inside import smb_conf
 from galaxy.server.network import default_address, require_on_host, require_private
 from galaxy.server.ports import require_free
@@ -116,6 +117,12 @@ def make(
         from_template(server, password, fill)
     else:
         fill(server, password)
+    commit(server)
+
+
+def commit(server: Server) -> None:
+    """Make the filled folder a server, once a power cut cannot take anything out of it any more."""
+    sync_file_system(server.folder)
     server.write()
 
 

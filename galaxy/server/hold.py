@@ -18,13 +18,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from galaxy.host.errors import CommandError, HostError
-from galaxy.host.journal import Entry, undoes
+from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.netns import inside_network
 from galaxy.host.process import find_tool, run
 from galaxy.server import running
-from galaxy.server.config import HostNetwork, Server
-from galaxy.server.network import bring_up, namespace_of
+from galaxy.server.config import HostNetwork, Server, server_of
+from galaxy.server.network import bring_up, namespace_of, take_down
 from galaxy.server.ports import TCP, UDP
+from galaxy.server.smbconf import smb_conf_text
 
 # Where Samba's RPC services listen unless smb.conf says otherwise (smb.conf(5), rpc server dynamic port range).
 _RPC_PORTS = ("49152", "65535")
@@ -49,11 +50,26 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
     HostError when the host has no nftables. A killed galaxy's hold is lifted by `recover`.
     """
     if running.alive(server) is None:
-        bring_up(entry, server)
+        _give_network(entry, server)
     path, table = namespace_of(server), server.container
     with entry.temporarily("hold", f"{path or ''}:{table}"):
         _nft(path, rules(server))
         yield
+
+
+def _give_network(entry: Entry, server: Server) -> None:
+    """Make the network, in an entry of its own: from the start on it is the server's, whatever becomes of the hold."""
+    entry.on_failure("idle network", f"{server.store.root}:{server.name}")
+    with journal(server.store, "network", server.name) as own:
+        bring_up(own, server)
+
+
+@undoes("idle network")
+def _take_idle_down(target: str) -> None:
+    """Remove the network of a server that does not run in it."""
+    server = server_of(target)
+    if server is not None and running.alive(server) is None:
+        take_down(server)
 
 
 def rules(server: Server) -> str:
@@ -79,9 +95,7 @@ table inet {server.container} {{
 
 def _rpc_ports(server: Server) -> tuple[str, ...]:
     """The ranges that the server's RPC services listen in: the default one, or those that smb.conf gives."""
-    file = server.etc / "smb.conf"
-    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    given = [(first, last) for first, last in _RPC_OPTION.findall(text)]
+    given = [(first, last) for first, last in _RPC_OPTION.findall(smb_conf_text(server))]
     if not any(last for _, last in given):
         given.append(_RPC_PORTS)  # fixed ports leave the dynamic range to the others
     return tuple(f"{first}-{last}" if last else first for first, last in given)

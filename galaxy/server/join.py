@@ -23,7 +23,7 @@ from galaxy.release.version import Version
 from galaxy.server import names
 from galaxy.server.config import NamespaceNetwork, Server, ServerConfig
 from galaxy.server.container import delete, run_once, sandbox, write_bundle
-from galaxy.server.create import CreateRequest, alone, begin, plan, require_new
+from galaxy.server.create import CreateRequest, alone, begin, commit, plan, require_new
 from galaxy.server.inside import smb_conf
 from galaxy.server.network import bring_up, joined, namespace_of, take_down
 from galaxy.server.provision import INIT, why_failed
@@ -198,7 +198,7 @@ def _asked(request: JoinRequest, config: ServerConfig, domain: Domain) -> _Asked
 def _join(entry: Entry, server: Server, asked: _Asked, settings: Settings) -> None:
     with step(f"asking {asked.dc}"):
         _require(_run(server, "check", asked, _CHECK_SECONDS), server, asked)
-    note = server.secrets / "joining.json"
+    note = server.joining
     body = {
         "root": str(server.store.root),
         "config": server.config.model_dump(mode="json"),
@@ -221,7 +221,7 @@ def _introduce(server: Server, asked: _Asked) -> None:
         done = _run(server, "introduce", asked, _INTRODUCE_SECONDS)
         why = "" if done.returncode == 0 else str(_last_json(done.stdout).get("why") or why_failed(done))
     except CommandTimeoutError as error:
-        why = str(error)
+        why = f"no answer within {error.seconds:g} s"
     if why:
         say(
             f"{server.name} makes no accounts yet: the RID master cannot be asked for a pool of RIDs "
@@ -234,12 +234,12 @@ def _finish(server: Server, request: JoinRequest) -> None:
     write_certificate(server)
     if request.user.lower() == ADMINISTRATOR.lower():
         write_atomic(server.secrets / "admin-password", f"{request.server.password}\n", 0o600)
-    server.write()
+    commit(server)
 
 
 def forget_join(server: Server) -> None:
     """Remove the note by which a broken-off join leaves the domain, after the journal that would do so."""
-    (server.secrets / "joining.json").unlink(missing_ok=True)
+    server.joining.unlink(missing_ok=True)
 
 
 def _run(server: Server, verb: str, asked: _Asked, timeout: float) -> Completed:

@@ -18,6 +18,14 @@ def smb_settings(server: Server) -> dict[str, str] | None:
     return None if any(name in given for name in _INCLUDES) else given
 
 
+def smb_conf_text(server: Server) -> str:
+    """The file as it is, whatever its bytes; '' when there is none."""
+    try:
+        return (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
 def plain(name: str) -> str:
     """A parameter's name as Samba compares it: without spaces, in lower case (lib/param, strwicmp)."""
     return re.sub(r"\s", "", name).lower()

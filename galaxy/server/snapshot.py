@@ -144,7 +144,9 @@ def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
 
 
 def discard(server: Server, unwanted: Snapshot) -> None:
-    """Remove a snapshot."""
+    """Remove a snapshot, and what was left of removing others: on a full disk there is no entry for that."""
+    for left in server.snapshots.glob(".*.removing"):
+        shutil.rmtree(left)
     away = unwanted.path.with_name(f".{unwanted.id}.removing")
     with journal(server.store, "prune", server.name, freeing=True) as entry:
         entry.on_failure("tree", away)

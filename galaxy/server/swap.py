@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from galaxy.host.errors import HostError
-from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.files import sync_folder
 from galaxy.server.config import CONFIG, Server
 from galaxy.server.copying import PARTS
 
@@ -36,7 +36,8 @@ def exchange(live: Path, incoming: Path, outgoing: Path) -> None:
                 (live / part).rename(outgoing / part)
             (incoming / part).rename(live / part)
     if (incoming / CONFIG).exists():
-        write_atomic(outgoing / CONFIG, (live / CONFIG).read_bytes(), 0o600)
+        (outgoing / CONFIG).unlink(missing_ok=True)
+        (outgoing / CONFIG).hardlink_to(live / CONFIG)  # a copy would need space, and there may be none
         (incoming / CONFIG).replace(live / CONFIG)  # never away: commands find a server by it
     for folder in (outgoing, incoming, live):
         sync_folder(folder)

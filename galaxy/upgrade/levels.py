@@ -12,6 +12,7 @@ from galaxy.host.netns import inside_network
 from galaxy.release.version import Version
 from galaxy.server.config import Server
 from galaxy.server.network import namespace_of
+from galaxy.server.smbconf import smb_conf_text
 
 LEVELS_SINCE = Version.parse("4.19.0")
 # MS-ADTS 6.1.4.2 msDS-Behavior-Version, by the names of smb.conf(5).
@@ -26,7 +27,7 @@ def require_level(server: Server, version: str) -> None:
     """InputError when a Samba of that version would refuse to start in the running server's domain."""
     if Version.parse(version) < LEVELS_SINCE:
         return
-    claimed = claimed_level((server.etc / "smb.conf").read_text(encoding="utf-8"))
+    claimed = claimed_level(smb_conf_text(server))
     domain = _domain_level(server)
     if domain > LEVELS[claimed]:
         needed = next(name for name, level in LEVELS.items() if level >= domain)

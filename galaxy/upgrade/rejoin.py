@@ -24,8 +24,17 @@ from galaxy.host.process import run
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.release.version import Version
-from galaxy.server import lifecycle
-from galaxy.server.config import CONFIG, HostNetwork, NamespaceNetwork, Network, Server, load, pending_server
+from galaxy.server import lifecycle, names
+from galaxy.server.config import (
+    CONFIG,
+    HostNetwork,
+    NamespaceNetwork,
+    Network,
+    Server,
+    load,
+    pending_server,
+    server_of,
+)
 from galaxy.server.container import delete
 from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest, begin
@@ -38,6 +47,7 @@ from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
 from galaxy.server.swap import exchange
 from galaxy.upgrade.changes import changes_since, object_line
+from galaxy.upgrade.keytabs import keep_keys, newest_key
 from galaxy.upgrade.partners import look
 from galaxy.upgrade.replicate import deliver, link
 from galaxy.upgrade.smoke import smoke, start_smoked
@@ -49,7 +59,7 @@ _HOME, _JOINED, _ASIDE = "rejoining", "rejoined", "before-rejoin"
 # The server's own, which no other DC has: files of smb.conf; sysvol, and the ids that its ACLs are written in; keys.
 _OWN_PARTS = ("etc",)
 _OWN_STATE = ("sysvol", "private/idmap.ldb", "private/tls")
-_KEYTAB, _KEYTAB_VERSION = "private/secrets.keytab", b"\x05\x02"
+_KEYTAB = "private/secrets.keytab"
 
 
 class RejoinRequest(BaseModel):
@@ -107,10 +117,7 @@ def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Setti
         stop_timeout=settings.stop_timeout,
         join_timeout=settings.join_timeout,
     )
-    # What an earlier one left, which was cut off after its commit point. In an entry of its own, closed before this one
-    # needs those folders.
-    with journal(server.store, "rejoin", server.name) as clearing:
-        _clear(clearing, server)
+    _clear(server)  # what an earlier one of an older Galaxy has left
     with _resumable(entry, server, progress):
         if running:
             _deliver_and_stop(entry, server, partner, settings, sound=sound)
@@ -131,7 +138,7 @@ def _in_network(server: Server, *, running: bool) -> Iterator[None]:
 
 def _require_ready(server: Server, request: RejoinRequest) -> str:
     """Ask everything that can be asked before anything is done; returns the other DC's full name."""
-    domain = survey(request.dc, namespace_of(server))
+    domain = survey(names.ipv4(request.dc), namespace_of(server))
     if domain.dc.lower() == server.config.fqdn.lower():
         raise InputError(f"{request.dc} is {server.name} itself", "Give --dc the address of another DC.")
     target = server.as_image(request.image_id)
@@ -167,11 +174,12 @@ def _newcomer(server: Server, request: RejoinRequest) -> Server:
 @contextmanager
 def _resumable(entry: Entry, server: Server, progress: _Progress) -> Iterator[None]:
     """The block is the rejoin: how to go on or back is known before it, and forgotten at its end."""
+    entry.on_failure("rejoined", f"{server.store.root}:{server.name}")
     with entry.until_done("rejoin", f"{server.store.root}:{server.name}"):
         _note(server, progress)
         yield
         _commit(server, progress)
-    _settle(entry, server, progress)
+    _settle(server, progress)
 
 
 def _deliver_and_stop(entry: Entry, server: Server, partner: str, settings: Settings, *, sound: bool) -> None:
@@ -250,37 +258,7 @@ def _carry_over(server: Server, new: Server) -> None:
     for name in _OWN_STATE:
         if (server.state / name).exists():
             _copy(server.state / name, new.state / name)
-    _keep_keys(server.state / _KEYTAB, new.state / _KEYTAB)
-
-
-def _keep_keys(old: Path, new: Path) -> None:
-    """Let the new DC take tickets that were made for the old one, whose names it has.
-
-    A partner keeps its ticket for hours and does not ask for another when it is refused: it would not replicate from
-    the new DC until then (WERR_GEN_FAILURE). A ticket names the version of its key, and the first one of that version
-    in the keytab is tried: so the new account's have other versions (`_newest_key`). A keytab is two octets of version,
-    then entries.
-    """
-    if not (old.exists() and new.exists()):
-        return
-    keys = old.read_bytes()
-    with new.open("r+b") as keytab:
-        if keytab.read(2) == keys[:2] == _KEYTAB_VERSION:
-            keytab.seek(0, 2)
-            keytab.write(keys[2:])
-
-
-def _newest_key(keytab: Path) -> int:
-    """The highest version of a key in a keytab; 0 without one."""
-    import krb5  # noqa: PLC0415 - only a rejoin needs it
-
-    if not keytab.exists():
-        return 0
-    context = krb5.init_context()
-    try:
-        return max((entry.kvno for entry in krb5.kt_resolve(context, f"FILE:{keytab}".encode())), default=0)
-    except krb5.Krb5Error as error:
-        raise ServerError(f"{keytab} cannot be read: {error}", "Put one in order, or remove it.") from None
+    keep_keys(server.state / _KEYTAB, new.state / _KEYTAB)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -305,7 +283,7 @@ def _wanted(server: Server, request: RejoinRequest) -> JoinRequest:
         ),
         dc=request.dc,
         user=request.user,
-        above=_newest_key(server.state / _KEYTAB),
+        above=newest_key(server.state / _KEYTAB),
     )
 
 
@@ -333,21 +311,29 @@ def _commit(server: Server, progress: _Progress) -> None:
     sync_folder(server.folder)
 
 
-def _settle(entry: Entry, server: Server, progress: _Progress) -> None:
+def _settle(server: Server, progress: _Progress) -> None:
     """After the commit point: remove what was left of the newer version, which may never be a DC again; replicate."""
-    _clear(entry, server)
+    _clear(server)
     moved = load(server.store, server.name)
     with step(f"replicating with {progress.request.dc}"):
         link(moved, progress.partner)
 
 
-def _clear(entry: Entry, server: Server) -> None:
+def _clear(server: Server) -> None:
     """Remove what rejoins keep beside the state: what is left of one, the next would take for its own."""
-    folders = [server.folder / name for name in (_ASIDE, _JOINED, _HOME)]
-    for folder in folders:
-        entry.on_failure("tree", folder)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    for name in (_ASIDE, _JOINED, _HOME):
+        shutil.rmtree(server.folder / name, ignore_errors=True)
+
+
+@undoes("rejoined")
+def _clear_later(target: str) -> None:
+    """Remove that, once the rejoin is done or taken back: before, it may be all that there is of the server."""
+    server = server_of(target)
+    if server is None:
+        return
+    if server.pending.exists():
+        raise ServerError(f"the rejoin of {server.name} is still half made", "Run: galaxy recover")
+    _clear(server)
 
 
 @undoes("rejoin")
@@ -390,5 +376,4 @@ def _finish(server: Server, progress: _Progress) -> None:
             f"Mend that, and go on: galaxy recover. Its databases of before are in {server.folder}.",
         ) from None
     _commit(server, progress)
-    with journal(server.store, "rejoin", server.name) as entry:
-        _settle(entry, server, progress)
+    _settle(server, progress)

@@ -25,6 +25,7 @@ from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.script import PYTHON
+from galaxy.server.smbconf import smb_conf_text
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes, changes_since, late
 from galaxy.upgrade.consult import run_inside
@@ -234,7 +235,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         unreadable=unreadable,
         changes=changes,
         usn=usn or 0,
-        smb_conf=(server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace"),
+        smb_conf=smb_conf_text(server),
         tool=(rootfs_of(server) / _TOOL).exists(),
         running=running,
         sound=running and not any(answers(server, _PATIENCE).values()),

@@ -1,6 +1,6 @@
 """What a server holds that one of its snapshots lacks: what going back to that would lose."""
 
-from galaxy.host.errors import InputError, ServerError
+from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.journal import Entry, journal
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.server import lifecycle
@@ -40,7 +40,7 @@ def usn_in_common(
         return then.usn
     try:
         older = state_then(entry, server, find_snapshot(server, common)) if common else None
-    except (InputError, ServerError):
+    except (InputError, PolicyError, ServerError):
         return None  # it is not there any more, or cannot be read
     return older.usn if older is not None else None
 

@@ -82,4 +82,6 @@ def _prune(server: Server, settings: Settings) -> None:
 
 def planned(store: Store, request: UpgradeRequest) -> UpgradePlan:
     """What `upgrade` would do, or why it would not; writes nothing."""
-    return preflight(load(store, request.name), request)
+    server = load(store, request.name)
+    lifecycle.require_settled(server)
+    return preflight(server, request)
