@@ -94,6 +94,25 @@ def test_a_killed_galaxys_hold_is_lifted_by_the_next_command(make, nft):
         assert nft() == f"{before}{module._without(server.container)}"
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_network_of_a_stopped_server_stays_with_what_was_started_in_it(make, nft, monkeypatch, runs):
+    server = make(PrivateNetwork())
+    server.write()
+    done = []
+    monkeypatch.setattr(module, "bring_up", lambda *_: done.append("up"))
+    monkeypatch.setattr(module, "take_down", lambda _: done.append("down"))
+    monkeypatch.setattr(module, "_nft", lambda *_: None)
+    with (
+        pytest.raises(RuntimeError),
+        journal(server.store, "rollback", "dc1") as entry,
+        hold(entry, server),
+    ):
+        if runs:
+            running.note(server, os.getpid())
+        raise RuntimeError
+    assert done == (["up"] if runs else ["up", "down"])
+
+
 def test_a_hold_whose_namespace_is_gone_is_lifted(nft, tmp_path):
     module._lift(f"{tmp_path / 'gone'}:table")
 

@@ -169,6 +169,22 @@ def test_pruning_leaves_the_newest_the_young_and_the_pinned(server: Server) -> N
     assert sorted(path.name for path in server.snapshots.iterdir()) == [one.id for one in snapshots(server)]
 
 
+def test_removing_one_removes_what_was_left_of_removing_another(server: Server) -> None:
+    made = keep(server, "20260101-100000", age=2)
+    (server.snapshots / ".20250101-100000.removing/state").mkdir(parents=True)
+    assert prune(server, keep=0, days=1) == (made,)
+    assert list(server.snapshots.iterdir()) == []
+
+
+def test_the_configuration_is_put_aside_without_taking_space(server: Server) -> None:
+    aside, incoming = server.folder / "aside", server.folder / "incoming"
+    fill(incoming, "old", OLD)
+    before = (server.folder / "server.toml").stat().st_ino
+    exchange(server.folder, incoming, aside)
+    assert (aside / "server.toml").stat().st_ino == before
+    assert (words(server.folder), words(aside)) == ({"old"}, {"new"})
+
+
 def test_going_back_uses_the_snapshot_up(server: Server) -> None:
     made = keep(server, "20260101-100000")
     swap_back(server, made.id)

@@ -28,6 +28,7 @@ from galaxy.server.options import samba_options
 from galaxy.server.provision import random_password
 from galaxy.server.resolver import forwarders
 from galaxy.server.sandbox import Isolated, Joins, Sandbox, SharesHost, oci_config
+from galaxy.server.smbconf import smb_conf_text
 from galaxy.server.swap import require_movable
 from galaxy.server.template import template_id
 from galaxy.server.tls import DH_PARAMETERS
@@ -113,6 +114,13 @@ def test_a_state_that_lies_elsewhere_is_not_exchanged(server, tmp_path, part):
         require_movable(server)
 
 
+def test_smb_conf_is_read_whatever_its_bytes(server):
+    assert smb_conf_text(server) == ""
+    server.etc.mkdir(exist_ok=True)
+    (server.etc / "smb.conf").write_bytes(b"# caf\xe9\n[global]\n")
+    assert "[global]" in smb_conf_text(server)
+
+
 def test_unknown_keys_are_refused_by_name(server):
     server.write()
     file = server.folder / "server.toml"
@@ -121,7 +129,7 @@ def test_unknown_keys_are_refused_by_name(server):
         load(server.store, "dc1")
 
 
-@pytest.mark.parametrize("name", ["dc9", "../dc1", ""])
+@pytest.mark.parametrize("name", ["dc9", "../dc1", "", "d" * 300, "\u00fc" * 200])
 def test_no_such_server(server, name):
     server.write()
     with pytest.raises(InputError, match="there is no server"):
