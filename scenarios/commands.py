@@ -24,6 +24,8 @@ FOLDER = "/var/cache/samba/tools"
 _DEFAULT_POLICY = "{31B2F340-016D-11D2-945F-00C04FB984F9}"
 # A command's time, and what a table may take: samba 4.20.0 to 4.20.7 never came to the end of an offline backup.
 _COMMAND_SECONDS, _SECONDS = 60, 200.0
+# How often what may not be answered is asked, and how long it is waited for.
+_TRIES, _TRY_SECONDS = 6, 8
 _SECRETS = ("password", "secret", "secret2")
 # What none of them may say: a Python error, or that the C library lacks a code page.
 _NEVER = r"Traceback \(most recent|uncaught exception|unavailable - using"
@@ -37,7 +39,8 @@ class Command(BaseModel):
     address and the administrator, so that samba-tool goes over the network and not into the database. When the
     command has ended with 0, the regular expression `says` must be found in what it said, and `no` must not. `given`
     is its standard input; `password` what it reads where PASSWD_FILE says, for programs that are no samba-tool: their
-    words can be seen. Versions before `since` have no such command.
+    words can be seen. Versions before `since` have no such command. `again`: it may never be answered, through no fault
+    of the server, and is asked again then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +51,7 @@ class Command(BaseModel):
     given: str = ""
     password: str = ""
     since: str = "4.0"
+    again: bool = False
 
 
 class _Topic(BaseModel):
@@ -73,10 +77,13 @@ def do_commands(server: Server, version: Version, wanted: tuple[Command, ...]) -
                 "words": _words(row.run, known),
                 "given": row.given.format_map(known),
                 "password": row.password.format_map(known),
+                "again": row.again,
             }
             for row in rows
         ],
         "seconds": _COMMAND_SECONDS,
+        "tries": _TRIES,
+        "try_seconds": _TRY_SECONDS,
     }
     printed = run_script(server, "commands", asked, timeout=_SECONDS)
     answers = [json.loads(line) for line in printed.splitlines()]

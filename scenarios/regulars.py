@@ -4,8 +4,6 @@ One copies a file over SMB, one searches over LDAP, both connecting anew when th
 must be good afterwards, and so must a service's keytab. They never see the switch coming.
 """
 
-import hashlib
-import random
 import secrets
 import tempfile
 import threading
@@ -100,18 +98,19 @@ def _thread(work: Callable[[], None], client: _Client) -> threading.Thread:
 
 
 def _copy(target: Target, client: _Client) -> None:
-    """Write a file block by block, after a lost connection from the last acknowledged block on; read it back."""
+    """Write a file block by block until the server has been switched, after a lost connection from where it was."""
     from smbprotocol.exceptions import SMBException  # noqa: PLC0415 - only the worker that walks needs it
 
     from verify.clients import smb  # noqa: PLC0415
 
-    data = random.Random(target.fqdn).randbytes(_FILE)  # noqa: S311 - any bytes do
-    name, done = f"galaxy-copy-{secrets.token_hex(6)}.bin", 0
-    while done < len(data):
+    name, copying = f"galaxy-copy-{secrets.token_hex(6)}.bin", _Copying()
+    while not copying.whole:
         try:
             with smb.logged_on(target) as session:
                 file, _ = smb.open_file(smb.tree(session, target, "sysvol"), name)
-                done = _write_on(file, data, done, client)
+                copying.require_there(file)
+                copying.go_on(file, client)
+                file.close(get_attributes=False)
         except (SMBException, OSError, ValueError) as error:
             client.reconnects += 1
             if not client.patient():
@@ -120,25 +119,43 @@ def _copy(target: Target, client: _Client) -> None:
     with smb.logged_on(target) as session:
         share = smb.tree(session, target, "sysvol")
         file, _ = smb.open_file(share, name)
-        digest = hashlib.sha256(b"".join(file.read(at, _BLOCK) for at in range(0, len(data), _BLOCK)))
+        copying.require_there(file)
         file.close(get_attributes=False)
         smb.remove(share, name)
-    assert digest.digest() == hashlib.sha256(data).digest(), "the copied file is not what was written"
 
 
-def _write_on(file: "Open", data: bytes, done: int, client: _Client) -> int:
-    """Write from `done` on until the file is whole; after the switch without pauses."""
-    while done < len(data):
-        file.write(data[done : done + _BLOCK], done)
-        done += _BLOCK
-        client.got_something()
-        if not client.stop.is_set():
-            time.sleep(_PACE)
-            done = (
-                done if done < len(data) else 0
-            )  # the server has not been switched yet: once more from the start
-    file.close(get_attributes=False)
-    return done
+class _Copying:
+    """A file on its way: what of it the server has acknowledged, whichever connection that was on."""
+
+    def __init__(self) -> None:
+        self.whole = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Other bytes each time, so that none of before is taken for one of now."""
+        self._data, self._done = secrets.token_bytes(_FILE), 0
+
+    def require_there(self, file: "Open") -> None:
+        """AssertionError unless every block that was acknowledged is in the file."""
+        assert file.end_of_file >= self._done, (
+            f"{self._done} octets were acknowledged, and the file has {file.end_of_file}"
+        )
+        for at in range(0, self._done, _BLOCK):
+            assert file.read(at, _BLOCK) == self._data[at : at + _BLOCK], (
+                f"other octets at {at} than were written"
+            )
+
+    def go_on(self, file: "Open", client: _Client) -> None:
+        """Write from the last acknowledged block on until the file is whole; after the switch without pauses."""
+        while self._done < _FILE:
+            file.write(self._data[self._done : self._done + _BLOCK], self._done)
+            self._done += _BLOCK
+            client.got_something()
+            if not client.stop.is_set():
+                time.sleep(_PACE)
+                if self._done == _FILE:  # the server has not been switched yet: once more from the start
+                    self._begin_anew()
+        self.whole = True
 
 
 def _search(target: Target, client: _Client, cache: str) -> None:

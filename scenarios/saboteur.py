@@ -7,6 +7,7 @@ server's root is bound.
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.process import run
@@ -14,27 +15,61 @@ from galaxy.image.catalogue import Image
 from galaxy.image.mount import mounted_root
 from scenarios.world import World
 
-# Which program is replaced, and by what, by the sabotage's name. Each fails the upgrade at another place.
-SABOTAGES: Mapping[str, tuple[str, str]] = {
-    "dies": ("usr/sbin/samba", "#!/bin/sh\necho 'sabotage: no such luck' >&2\nexit 1\n"),
-    "hangs": ("usr/sbin/samba", "#!/usr/bin/python3\nimport signal\nsignal.pause()\n"),
-    "spoils": (
-        "usr/sbin/samba",
-        '#!/bin/sh\nfor f in /var/lib/samba/private/sam.ldb.d/*.ldb; do echo spoilt >"$f"; done\nexit 1\n',
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sabotage:
+    """Which program is replaced by what, and by which words (a regular expression) the upgrade's error tells of it.
+
+    `silent`: something never answers, which only the time can tell.
+    """
+
+    program: str
+    script: str
+    says: str
+    silent: bool = False
+
+
+# Each fails the upgrade at another place.
+SABOTAGES: Mapping[str, Sabotage] = {
+    "dies": Sabotage(
+        program="usr/sbin/samba",
+        script="#!/bin/sh\necho 'sabotage: no such luck' >&2\nexit 1\n",
+        says="sabotage: no such luck",
     ),
-    "misses-a-service": ("usr/sbin/smbd", "#!/bin/sh\nexit 1\n"),
-    "fails-the-probe": ("usr/bin/smbclient", "#!/bin/sh\necho NT_STATUS_SABOTAGE\nexit 1\n"),
+    "hangs": Sabotage(
+        program="usr/sbin/samba",
+        script="#!/usr/bin/python3\nimport signal\nsignal.pause()\n",
+        says="does not answer .*within",
+        silent=True,
+    ),
+    "spoils": Sabotage(
+        program="usr/sbin/samba",
+        script="#!/bin/sh\nfor f in /var/lib/samba/private/sam.ldb.d/*.ldb; do\n"
+        'echo spoilt >"$f" && echo "sabotage: spoilt $f" >&2\ndone\nexit 1\n',
+        says=r"sabotage: spoilt .*\.ldb",
+    ),
+    "misses-a-service": Sabotage(
+        program="usr/sbin/smbd",
+        script="#!/bin/sh\nexit 1\n",
+        says="does not answer .*within|smbd",
+        silent=True,
+    ),
+    "fails-the-probe": Sabotage(
+        program="usr/bin/smbclient",
+        script="#!/bin/sh\necho NT_STATUS_SABOTAGE\nexit 1\n",
+        says="NT_STATUS_SABOTAGE",
+    ),
 }
 
 
 @contextmanager
 def sabotaged(world: World, image: Image, name: str) -> Iterator[None]:
     """The image has that defect for servers that this process starts in the block."""
-    program, script = SABOTAGES[name]
-    place = mounted_root(world.store, image) / program
+    sabotage = SABOTAGES[name]
+    place = mounted_root(world.store, image) / sabotage.program
     with tempfile.TemporaryDirectory(prefix="galaxy-sabotage-", dir="/var/tmp") as folder:
         file = Path(folder) / "program"
-        file.write_text(script, encoding="utf-8")
+        file.write_text(sabotage.script, encoding="utf-8")
         file.chmod(0o755)
         with world.lab.entry.temporarily("mount", place):
             run(["mount", "--bind", file, place])

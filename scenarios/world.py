@@ -103,6 +103,9 @@ class World:
         server = self.server(hostname)
         runs = self.image_of(server).ref
         assert ref in {"", runs}, f"{hostname} runs {runs}, and checks would count for {ref}"
+        process = alive(server)
+        # Without it those that look at the processes would not be applicable, instead of wrong.
+        assert process or not ref, f"{hostname} does not run"
         return Target(
             address=server.config.address,
             fqdn=server.config.fqdn,
@@ -114,7 +117,7 @@ class World:
             version=Version.parse(self.image_of(server).version),
             shell=_shell(server),
             log_folder=server.log,
-            pid=running.pid if (running := alive(server)) is not None else None,
+            pid=process.pid if process is not None else None,
             forwarder=CLIENT,
         )
 

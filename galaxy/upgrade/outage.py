@@ -58,13 +58,14 @@ class Seen:
     """The outages by service (`ldap`, `smb`, `kerberos`, `dns`), and how well they were measured.
 
     `cpu_share` is the share of one processor that the asking took, `late_ms` the longest that an attempt was begun too
-    late: an outage shorter than that may be the machine's.
+    late: an outage shorter than that may be the machine's. `silent` are the services that did not answer any more.
     """
 
     services: Mapping[str, Outage]
     seconds: float
     cpu_share: float
     late_ms: float
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Probe:
             last = self.said().splitlines()[-1]
             body = json.loads(last)
             services = {name: Outage(**outage) for name, outage in body.pop("services").items()}
-            return Seen(services=services, **body)
+            return Seen(services=services, silent=tuple(body.pop("silent")), **body)
         except (TimeoutExpired, LookupError, TypeError, ValueError):
             raise self.failed("ended without a result") from None
 
@@ -150,11 +151,13 @@ def _seen(asking: Asking, over: list[float]) -> Seen:
     before = {name: tally.good for name, tally in asking.tallies.items()}
     asking.until(lambda: _all_beyond(asking, before), over[0] + _ENDS)
     seconds = time.monotonic() - began
+    silent = tuple(name for name, tally in asking.tallies.items() if tally.good <= before[name])
     return Seen(
         services={name: _outage(tally) for name, tally in asking.tallies.items()},
         seconds=round(seconds, 3),
         cpu_share=round((time.process_time() - used) / seconds, 4),
         late_ms=round(asking.late * 1000, 1),
+        silent=silent,
     )
 
 

@@ -6,15 +6,19 @@ write.
 
 from collections.abc import Mapping
 
+from galaxy.host.journal import process_identity, process_lives
 from galaxy.server.lifecycle import kill, start, status, stop
 from galaxy.server.ready import Readiness
 from galaxy.server.restart import restart
+from galaxy.server.running import alive, processes
 from scenarios.engine import Scenario, Step
 from scenarios.victims import kill_worker, wait_for_worker
 from scenarios.witness import require_kept, write_account, writing
 from scenarios.world import World
 
 Figures = Mapping[str, float]
+# A DC has some sixty processes.
+_MOST_OF_THEM = 20
 
 
 def _create(world: World) -> Figures:
@@ -38,9 +42,16 @@ def _restart(world: World) -> Figures:
 
 
 def _stop(world: World) -> Figures:
+    """SIGTERM is enough, and none of the processes of before is left."""
+    record = alive(world.dc)
+    assert record is not None
+    before = [process_identity(pid) for pid in processes(record)]
+    assert len(before) > _MOST_OF_THEM, f"a server of {len(before)} processes"
     seconds = stop(world.dc, world.settings)
-    state = status(world.dc)
-    assert (state.state, state.processes) == ("stopped", 0), f"after the stop it is {state}"
+    assert seconds < world.settings.stop_timeout, f"it did not stop by itself within {seconds:.0f} s"
+    left = [identity for identity in before if process_lives(identity)]
+    assert not left, f"processes are left after the stop: {left}"
+    assert status(world.dc).state == "stopped", f"after the stop it is {status(world.dc)}"
     return {"stop_s": seconds}
 
 

@@ -1,7 +1,8 @@
 """Runs inside a running DC: does what an administrator does there, command by command.
 
-Standard input is JSON: {"commands": [{"words", "given", "password"}, ...], "seconds": for each}. Prints a line of JSON
-for each command as it ends: {"code", "said"}; a command that is still running after its time was killed: -9.
+Standard input is JSON: {"commands": [{"words", "given", "password", "again"}, ...], "seconds": for each, "tries" and
+"try_seconds": for those to be asked `again` when they are not answered}. Prints a line of JSON for each command as it
+ends: {"code", "said"}; a command that is still running after its time was killed: -9.
 samba-tool's commands run in children of this process, which has loaded what takes samba-tool most of a second to load,
 and in which a password among the words is in no argument list.
 """
@@ -78,7 +79,11 @@ def main():
     signal.signal(signal.SIGALRM, too_long)
     load(asked["commands"])
     for command in asked["commands"]:
-        code, said = run(command, asked["seconds"])
+        tries, seconds = (asked["tries"], asked["try_seconds"]) if command["again"] else (1, asked["seconds"])
+        for _ in range(tries):
+            code, said = run(command, seconds)
+            if code != -signal.SIGKILL:
+                break
         print(json.dumps({"code": code, "said": said}), flush=True)
 
 

@@ -123,8 +123,10 @@ def inside(tmp_path, netcmd):
 
     def go(*rows, seconds=10):
         asked = {
-            "commands": [{"words": [], "given": "", "password": "", **row} for row in rows],
+            "commands": [{"words": [], "given": "", "password": "", "again": False, **row} for row in rows],
             "seconds": seconds,
+            "tries": 3,
+            "try_seconds": 1,
         }
         done = run(
             [sys.executable, *with_samba_tool(SCRIPT.read_text())[1:]],
@@ -174,3 +176,16 @@ def test_a_command_that_never_ends_is_ended_with_all_it_started(inside, tmp_path
     assert time.monotonic() - began < 10
     time.sleep(2.5)
     assert not mark.exists(), "what it started goes on"
+
+
+def test_what_is_not_answered_is_asked_again(inside, tmp_path):
+    count = tmp_path / "count"
+    slow_once = f"echo x >>{count}; test $(wc -l <{count}) -gt 1 || sleep 60"
+    assert inside({"words": ["sh", "-c", slow_once], "again": True}) == [{"code": 0, "said": ""}]
+    never = f"echo x >>{count}; sleep 60"
+    count.unlink()
+    assert inside({"words": ["sh", "-c", never], "again": True})[0]["code"] == -9
+    assert len(count.read_text().split()) == 3
+    count.unlink()
+    assert inside({"words": ["sh", "-c", f"echo x >>{count}; exit 1"], "again": True})[0]["code"] == 1
+    assert len(count.read_text().split()) == 1

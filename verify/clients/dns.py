@@ -42,8 +42,9 @@ class Dns:
             own.sendto(dns.message.make_query(name, kind).to_wire(), (self._target.address, _PORT))
 
     def texts(self, name: str, kind: str) -> list[str]:
-        """The records of that name and type in presentation form; [] when there are none."""
+        """The records of that name and type in presentation form; [] when the server says that there are none."""
         answer = self.ask(name, kind)
+        assert rcode(answer) in {"NOERROR", "NXDOMAIN"}, f"{name} {kind}: {rcode(answer)}"
         wanted = dns.rdatatype.from_text(kind)
         return sorted(str(record) for group in answer.answer if group.rdtype == wanted for record in group)
 

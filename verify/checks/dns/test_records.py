@@ -7,6 +7,7 @@ from dns.flags import AA, TC
 from verify.check import check
 from verify.clients.dns import Dns, rcode, records
 from verify.clients.ldap import Ldap
+from verify.clients.waiting import REGISTRATION, within
 from verify.target import Target
 
 
@@ -45,8 +46,8 @@ def test_site_service(dns: Dns, ldap: Ldap, target: Target) -> None:
 @check("dns.address", loses="clients would find the server's name and no way to it", tier="smoke")
 def test_addresses(dns: Dns, target: Target) -> None:
     for name in (target.fqdn, dns.zone):
-        found = dns.texts(name, "A")
-        assert target.address in found, f"{name}: expected {target.address}, got {found}"
+        there = within(REGISTRATION, lambda name=name: target.address in dns.texts(name, "A"))  # type: ignore[misc]
+        assert there, f"{name}: expected {target.address}, got {dns.texts(name, 'A')}"
 
 
 @check("dns.soa-ns", loses="clients could not update their records, nor other servers find this zone")
@@ -64,8 +65,12 @@ def test_replication_alias(dns: Dns, ldap: Ldap, target: Target) -> None:
     where = ldap.admin.read("", ["dsServiceName"]).one("dsServiceName")
     raw = ldap.admin.read(where, ["objectGUID"]).raw("objectGUID")
     alias = f"{UUID(bytes_le=raw)}._msdcs.{dns.zone}"
-    found = [name.lower() for name in dns.texts(alias, "CNAME")]  # a DC that joined is written DC2 by Samba
-    assert found == [f"{target.fqdn}."], f"{alias} is {found}"
+
+    def found() -> list[str]:
+        """A DC that joined is written DC2 by Samba."""
+        return [name.lower() for name in dns.texts(alias, "CNAME")]
+
+    assert within(REGISTRATION, lambda: found() == [f"{target.fqdn}."]), f"{alias} is {found()}"
 
 
 @check("dns.authoritative", loses="caches would not trust the domain's own server")
@@ -113,8 +118,10 @@ def test_zone_transfer_refused(dns: Dns) -> None:
 
 
 def _points_here(dns: Dns, target: Target, name: str, port: int) -> None:
-    found = dns.texts(name, "SRV")
+    """A DC registers itself in its own time, once it has started for the first time."""
     wanted = f" {port} {target.fqdn}."
-    assert any(record.lower().endswith(wanted) for record in found), (
-        f"{name}: expected a record to{wanted}, got {found}"
-    )
+
+    def there() -> bool:
+        return any(record.lower().endswith(wanted) for record in dns.texts(name, "SRV"))
+
+    assert within(REGISTRATION, there), f"{name}: expected a record to{wanted}, got {dns.texts(name, 'SRV')}"

@@ -67,6 +67,7 @@ def test_private_files(target: Target) -> None:
     assert (private.user, private.mode) == ("root", 0o700), (
         f"expected the private folder to be root's, 0o700, got {private.user}, {oct(private.mode)}"
     )
+    assert open_to_others.rc == 0, f"find: {open_to_others.stderr}"
     assert open_to_others.stdout == "", (
         f"expected databases that root alone reads, got {open_to_others.stdout}"
     )
@@ -116,8 +117,11 @@ def test_seccomp(target: Target) -> None:
 @check("host.no-core-dumps", loses="a crash would write passwords and keys to the disk")
 def test_no_core_dumps(target: Target) -> None:
     able = sorted({process.name for process in processes(target) if process.core_limit != "0"})
-    cores = inside(target).host.run(
-        f"find {ROOT}{STATE} {ROOT}/var/cache/samba {ROOT}/var/log/samba -name 'core*' -type f"
+    found = inside(target).host.run(
+        f"find {ROOT}{STATE} {ROOT}/var/cache/samba {ROOT}/var/log/samba -type f "
+        r"\( -name 'core*' -o -name log.samba \)"
     )
     assert not able, f"expected a core size of 0 in every process, more in {able}"
-    assert cores.stdout == "", f"expected no core files, got {cores.stdout}"
+    assert found.rc == 0, f"find: {found.stderr}"
+    names = [Path(line).name for line in found.stdout.splitlines()]
+    assert names == ["log.samba"], f"expected the log and no core files, got {found.stdout}"

@@ -64,9 +64,12 @@ def _dynamic(protocol: str, port: int) -> bool:
 )
 def test_own_address(target: Target) -> None:
     broadcast = target.address.rpartition(".")[0] + "."
+    listeners = inside(target).listeners()
+    ours = {row.port for row in listeners if (row.protocol, row.address) == ("tcp", target.address)}
+    assert ours >= TCP, f"expected {target.address} to listen on {sorted(TCP - ours)} too"
     elsewhere = [
         f"{row.protocol} {row.address}:{row.port}"
-        for row in inside(target).listeners()
+        for row in listeners
         if not (
             row.address in {target.address, "::1"}
             or row.address.startswith("127.")

@@ -21,6 +21,9 @@ def test_reply_is_signed(target: Target, bench: Bench) -> None:
 
 @check("time.members-only", loses="the signature would give material to crack people's passwords with")
 def test_no_signature_for_people(target: Target, bench: Bench) -> None:
+    member = bench.account(control=WORKSTATION_TRUST, objectClass="computer")
+    signed = ntp.sign(target, ntp.reply(), rid_of(member.sid))
+    assert signed.result == ntp.SUCCESS, f"a member's reply was not signed either: result {signed.result}"
     for whose, rid in {"a user": rid_of(bench.user.sid), "nobody": 0x7FFFFFF0}.items():
         signed = ntp.sign(target, ntp.reply(), rid)
         assert (signed.result, signed.packet) == (ntp.FAILURE, b""), (
