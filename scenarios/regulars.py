@@ -108,6 +108,7 @@ def _copy(target: Target, client: _Client) -> None:
         try:
             with smb.logged_on(target) as session:
                 file, _ = smb.open_file(smb.tree(session, target, "sysvol"), name)
+                client.got_something()
                 copying.require_there(file)
                 copying.go_on(file, client)
                 file.close(get_attributes=False)

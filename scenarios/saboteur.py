@@ -29,7 +29,8 @@ class Sabotage:
     silent: bool = False
 
 
-# Each fails the upgrade at another place.
+# Each fails the upgrade at another place. What one says has to be told by the error, which picks lines of the log that
+# speak of trouble (galaxy/server/logs.py).
 SABOTAGES: Mapping[str, Sabotage] = {
     "dies": Sabotage(
         program="usr/sbin/samba",
@@ -45,8 +46,8 @@ SABOTAGES: Mapping[str, Sabotage] = {
     "spoils": Sabotage(
         program="usr/sbin/samba",
         script="#!/bin/sh\nfor f in /var/lib/samba/private/sam.ldb.d/*.ldb; do\n"
-        'echo spoilt >"$f" && echo "sabotage: spoilt $f" >&2\ndone\nexit 1\n',
-        says=r"sabotage: spoilt .*\.ldb",
+        'echo spoilt >"$f" && echo "sabotage: failed, spoilt $f" >&2\ndone\nexit 1\n',
+        says=r"sabotage: failed, spoilt .*\.ldb",
     ),
     "misses-a-service": Sabotage(
         program="usr/sbin/smbd",

@@ -69,7 +69,8 @@ def on_small_disk(world: World) -> Iterator[SmallDisk]:
             try:
                 yield disk
             except BaseException:
-                _end(world)
+                with suppress(GalaxyError, OSError):  # what went wrong first is the one to tell
+                    _end(world)
                 shutil.copytree(
                     folder / "log", below / "log", symlinks=True, dirs_exist_ok=True
                 )  # for people

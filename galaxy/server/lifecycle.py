@@ -66,8 +66,8 @@ def held(server: Server, *, begins: bool = True) -> Iterator[None]:
             raise PolicyError(
                 f"{server.name} was changed by another command meanwhile", "Look at it, and try again."
             )
-        if begins:
-            server.joining.unlink(missing_ok=True)  # a password, if its join was killed at its very end
+        if begins and server.joining.exists():
+            server.joining.unlink()  # it has a password; the join was killed at its very end
         yield
 
 

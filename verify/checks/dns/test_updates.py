@@ -1,5 +1,7 @@
 """Changing records: clients register themselves, and only they."""
 
+import re
+
 import dns.update
 
 from verify.bench import Bench, unique
@@ -51,12 +53,15 @@ def test_signed_answer(dns: Dns) -> None:
 def test_users_may_not_change_others_records(
     dns: Dns, kerberos: Kerberos, bench: Bench, target: Target
 ) -> None:
-    user = bench.user
+    user, own = bench.user, f"{unique('gd')}.{dns.zone}"
     cache = kerberos.kinit(user.principal, user.password)
+    allowed = dns.secure_update(f"update add {own} 60 A 192.0.2.66", f"update delete {own} A", cache=cache)
+    assert allowed.returncode == 0, f"a user's own name is refused too: {allowed.output}"
     done = dns.secure_update(f"update add {target.fqdn} 60 A 192.0.2.66", cache=cache)
     found = dns.texts(target.fqdn, "A")
     assert "192.0.2.66" not in found, f"a user changed {target.fqdn}: {found}"
-    assert "update failed: " in done.output, f"expected a refusal, nsupdate said: {done.output}"
+    # An access denied by the database is a SERVFAIL to older versions.
+    assert re.search("update failed: (REFUSED|SERVFAIL)", done.output), f"expected a refusal: {done.output}"
 
 
 @check("dns.update-types", loses="aliases, mail servers and texts could not be published", tier="full")

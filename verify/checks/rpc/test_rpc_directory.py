@@ -8,9 +8,10 @@ from verify.check import check
 from verify.clients import rpc
 from verify.clients import samr as accounts
 from verify.clients.descriptor import rid_of, sid_text
-from verify.clients.ntstatus import SUCCESS
 from verify.target import Target
 
+# EPT_S_NOT_REGISTERED (C706 appendix E).
+_NOT_REGISTERED = "0x16c9a0d6"
 CURRENT_VERSION = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 
 
@@ -34,7 +35,9 @@ def test_endpoint_mapper_unknown(target: Target) -> None:
     nothing = ("9e8ee830-4459-11ce-979b-00aa005ffebe", "7.0")
     interface = epm.uuidtup_to_bin(nothing)
     said = rpc.outcome(lambda: rpc.endpoint(target, interface))
-    assert said != SUCCESS, "expected no port for an interface that does not exist, got one"
+    assert said == _NOT_REGISTERED, (
+        f"expected {_NOT_REGISTERED} for an interface that does not exist, got {said}"
+    )
 
 
 @check("rpc.samr-domains", loses="administration tools could not open the domain")
