@@ -11,7 +11,7 @@ from galaxy.server.config import Server
 
 _TELLING = re.compile(
     r"fail|error|unable|cannot|can't|could not|couldn't|invalid|unknown|refus|denied|no such|not found|panic"
-    r"|in use|corrupt|no space|exit_daemon",
+    r"|in use|corrupt|no space|exit_daemon|\bdied\b|_terminate:",
     re.IGNORECASE,
 )
 # Said by healthy DCs too.
