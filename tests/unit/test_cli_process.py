@@ -24,6 +24,9 @@ from galaxy.host.errors import (
     ServerError,
 )
 from galaxy.host.process import run
+from galaxy.host.store import Store, default_store
+from galaxy.server import running
+from galaxy.server.config import Server
 
 
 @pytest.fixture
@@ -269,3 +272,39 @@ def test_a_store_that_is_a_file_is_told_by_every_command_that_looks(tmp_path, mo
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert run_command_line(words.split()) == 3
     assert "is no folder\n  Set GALAXY_ROOT to a folder." in capsys.readouterr().err
+
+
+def test_a_start_is_done_when_what_was_interrupted_has_started_the_server(monkeypatch, capsys, config_with):
+    """A boot script would take "is running already" for a failure."""
+    store = default_store().ensure()
+    server = Server(store=store, config=config_with())
+    server.folder.mkdir(parents=True)
+    server.write()
+
+    def recovering(_purpose: str, _subject: str) -> Store:
+        running.note(server, os.getpid())
+        return store
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("galaxy.cli.server.ready_store", recovering)
+    assert run_command_line(["start", "dc1"]) == 0
+    assert "dc1: running" in capsys.readouterr().out
+    assert run_command_line(["start", "dc1"]) == 2, "now it runs already"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("prune dc1 --older-than 1000000", "--older-than"),
+        ("exec dc1 --", "no program is named"),
+        (f"status {'d' * 300}", "there is no server"),
+        (f"start {'d' * 300}", "there is no server"),
+    ],
+)
+def test_bad_input_is_wrong_use(monkeypatch, capsys, config_with, words, says):
+    server = Server(store=default_store().ensure(), config=config_with())
+    server.folder.mkdir(parents=True)
+    server.write()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert run_command_line(words.split()) == 2
+    assert says in capsys.readouterr().err

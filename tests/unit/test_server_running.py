@@ -41,6 +41,25 @@ def test_a_server_that_another_command_has_changed_is_looked_at_anew(server):
         pytest.fail("held")
 
 
+def test_what_is_left_of_a_command_keeps_others_away_but_the_stop(server):
+    left = {"verb": "snapshot", "subject": "dc1", "owner": "", "actions": []}
+    server.store.journal.mkdir(exist_ok=True)
+    (server.store.journal / "snapshot-1.json").write_text(json.dumps(left))
+    with pytest.raises(PolicyError, match="an interrupted snapshot of dc1"), lifecycle.held(server):
+        pytest.fail("held")
+    with lifecycle.held(server, begins=False):
+        pass
+
+
+def test_the_password_of_a_join_that_was_killed_at_its_end_goes_with_the_next_command(server):
+    server.secrets.mkdir()
+    server.joining.write_text("{}")
+    with lifecycle.held(server, begins=False):
+        assert server.joining.exists(), "its join may still have to be undone"
+    with lifecycle.held(server):
+        assert not server.joining.exists()
+
+
 def test_a_server_in_the_middle_of_a_change_takes_no_command(server):
     assert lifecycle.unsettled(server) == ""
     lifecycle.require_settled(server)
@@ -379,15 +398,3 @@ def test_a_failed_provision_is_told_in_sambas_words(server, output, kind, says):
     error = _refusal(server, done)
     assert isinstance(error, kind)
     assert says in error.message
-
-
-def test_no_runtime_is_told(monkeypatch):
-    monkeypatch.setattr(container.shutil, "which", lambda *_args, **_kwargs: None)
-    with pytest.raises(HostError, match="no OCI runtime"):
-        container.runtime()
-
-
-def test_a_container_that_is_not_there_is_deleted_already(server, fake_bin):
-    fake_bin("runc")
-    container.delete(server)
-    assert fake_bin.calls("runc") == []
