@@ -152,8 +152,13 @@ class Walker:
             context.__exit__(None, None, None)
 
     def _begin(self, cell: Cell) -> None:
-        self.close()
+        before = self._cell
         self._cell, self._done, self._failure = cell, 0, "its lab could not be made"
+        try:
+            self.close()
+        except Exception as error:
+            self._failure = f"{before.name if before else 'the cell before'} could not be taken down: {error}"
+            raise Blocked(self._failure) from error
         self._context = self._open_world(cell)
         self._world = self._context.__enter__()
         self._failure = ""

@@ -15,6 +15,7 @@ from galaxy.gate.results import ItemResult, Outcome
 from galaxy.gate.run import PLAN_FILE, RunInfo
 from galaxy.gate.timing import Pace, Session, Timing
 from galaxy.gate.weights import Weights
+from galaxy.host.errors import GalaxyError
 from galaxy.host.journal import recover
 from galaxy.host.store import default_store
 from scenarios.engine import Cell
@@ -101,8 +102,11 @@ class Follower:
 
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """A worker died: undo what it left, and say which item that was."""
-        for line in recover(default_store()):
-            _tell(line)
+        try:
+            for line in recover(default_store()):
+                _tell(line)
+        except GalaxyError as error:  # it may be about something else, or another command is at it
+            _tell(f"warning: {error}")
         told = self._plan.get(crashitem)
         if told is not None:
             report.user_properties += [
@@ -118,7 +122,10 @@ class Follower:
         if not self._first_item:
             self._first_item = report.start - self._began
         if report.failed and properties_of(report).get("outcome") != Outcome.BLOCKED:
-            self._keep(report)
+            try:
+                self._keep(report)
+            except OSError as error:
+                _tell(f"what {report.nodeid} said could not be kept: {error}")
         result = self._recorder.add(report)
         if result is None or report.nodeid in self._ended:
             return

@@ -5,8 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from galaxy.host.errors import GalaxyError
 from galaxy.host.files import read_password
 from galaxy.host.process import Completed, run
+from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image
@@ -122,7 +124,16 @@ class World:
         )
 
     def keep_evidence(self, *, state: bool) -> None:
-        """Copy every server's logs, and with `state` all it holds, to where people look after a failure."""
+        """Copy every server's logs, and with `state` all it holds, to where people look after a failure.
+
+        As far as that goes: a log that is renamed meanwhile, or a full disk, must not hide the failure itself.
+        """
+        try:
+            self._keep_evidence(state=state)
+        except (GalaxyError, OSError) as error:
+            say(f"not all evidence of {self.lab.name} could be kept: {error}")
+
+    def _keep_evidence(self, *, state: bool) -> None:
         self.evidence.mkdir(parents=True, exist_ok=True, mode=0o700)
         for hostname, server in self.servers.items():
             kept = self.evidence / hostname

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from galaxy.cli.render import settle, table
-from galaxy.gate.finish import finish, planned
+from galaxy.gate.finish import look, planned, write_down
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
 from galaxy.gate.resume import finished_items
@@ -16,7 +16,7 @@ from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, verdict_lines
 from galaxy.gate.verdict import remember
 from galaxy.gate.weights import keep_weights
-from galaxy.host.errors import GateError, InputError, InterruptedByUser
+from galaxy.host.errors import GalaxyError, GateError, InputError, InterruptedByUser
 from galaxy.host.lock import locked
 from galaxy.host.progress import say
 from galaxy.host.store import Store
@@ -41,11 +41,15 @@ def run_folder(store: Store, report: Path | None) -> Path:
 def run_to_end(
     store: Store, folder: Path, policy: Policy, go: Callable[[], None], *, resumed: bool = False
 ) -> Summary:
-    """Run, and finish the run's folder whatever happens; a new run that never began leaves none."""
-    began = time.monotonic()
+    """Run, and finish the run's folder whatever happens; a new run that never began leaves none.
+
+    One that was broken off before it was known what it would run is not finished: nobody could say what is missing.
+    """
+    began, done = time.monotonic(), False
     with locked(store, f"run-{path_digest(folder)}", wait=0):
         try:
             go()
+            done = True
         except InterruptedByUser:
             if _has_results(folder) and RunInfo.read(folder).images:
                 say(f"interrupted; to go on: galaxy verify --resume {folder}")
@@ -53,20 +57,28 @@ def run_to_end(
         finally:
             # Workers that were killed have left servers and networks; what they found out is kept.
             settle(store)
-            if (folder / RUN_FILE).exists() and (_has_results(folder) or planned(folder)):
-                summary = finish(folder, policy, seconds=time.monotonic() - began)
-                take_back(store, summary, policy)
-            elif not resumed:
+            if (folder / RUN_FILE).exists() and (planned(folder) or (done and _has_results(folder))):
+                ended = look(folder, policy, seconds=time.monotonic() - began)
+                take_back(store, ended.summary, policy)  # a full disk does not keep it from that
+                summary = write_down(folder, ended)
+            elif not (resumed or _has_results(folder)):
                 shutil.rmtree(folder)
         return summary
 
 
 def conclude(store: Store, folder: Path, summary: Summary, policy: Policy) -> None:
-    """Show what a run found, and certify what passed; GateError when the gate failed."""
+    """Certify what passed, and show what a run found; GateError when the gate failed.
+
+    An error of one certificate keeps no other from being made, and comes last.
+    """
+    lines, errors = _certify(store, folder, summary, policy)
     show(folder, summary)
-    _certify(store, folder, summary, policy)
+    for line in lines:
+        print(line, flush=True)
     keep_weights(store, summary)
     require_passed(folder, summary)
+    if errors:
+        raise errors[0]
 
 
 def require_passed(folder: Path, summary: Summary) -> None:
@@ -87,14 +99,24 @@ def show(folder: Path, summary: Summary) -> None:
     print(f"results: {folder}", flush=True)
 
 
-def _certify(store: Store, folder: Path, summary: Summary, policy: Policy) -> None:
-    """Sign for every image that passed."""
+def _certify(
+    store: Store, folder: Path, summary: Summary, policy: Policy
+) -> tuple[list[str], list[GalaxyError | OSError]]:
+    """Sign for every image that passed: a line for each, and what went wrong with others."""
     from galaxy.gate.certificate import certify  # noqa: PLC0415 - 0.1 s that the start can do without
 
+    lines: list[str] = []
+    errors: list[GalaxyError | OSError] = []
     for ref, verdict in summary.verdicts.items():
-        if verdict.passed:
-            print(f"certificate: {certify(store, folder, ref, policy)}", flush=True)
+        if not verdict.passed:
+            continue
+        try:
+            lines.append(f"certificate: {certify(store, folder, ref, policy)}")
+        except (GalaxyError, OSError) as error:
+            lines.append(f"{ref} gets no certificate: {error}")
+            errors.append(error)
     remember(store, summary)
+    return lines, errors
 
 
 def take_back(store: Store, summary: Summary, policy: Policy) -> None:
@@ -107,7 +129,7 @@ def take_back(store: Store, summary: Summary, policy: Policy) -> None:
     production = policy == load_policy()
     for ref, verdict in summary.verdicts.items():
         bad = verdict.failed or (production and verdict.unfit)
-        if bad and withdraw(store, verdict.image_id):
+        if bad and withdraw(store, verdict.image_id, summary.started):
             print(f"the certificate of {ref} was withdrawn: {bad} checks failed", flush=True)
 
 

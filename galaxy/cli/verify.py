@@ -169,8 +169,14 @@ def _probe(
 def _images(store: Store, matrix: str, refs: list[str]) -> list[tuple[str, str]]:
     """The images to verify, as (ref, id), of several with one ref the newest; InputError when there are none."""
     catalogue = Catalogue(store=store)
+    for one in catalogue.damaged():
+        say(f"warning: {one.path.name[:12]} is left out: {one.error.message}")
     if refs:
         found = tuple(catalogue.resolve(ref) for ref in refs)
+        if len({one.ref for one in found}) < len({one.id for one in found}):
+            raise InputError(
+                "two of the images have one reference, and a run is about one image each", "Name one of them."
+            )
     elif matrix == "quick":
         found = stock_images(store, load_settings())
     else:

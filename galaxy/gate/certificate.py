@@ -7,8 +7,9 @@ can be held against another policy, or a later version of the same one, without 
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from in_toto_attestation.v1.statement import Statement
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 
-from galaxy.gate.policy import Policy, judge
+from galaxy.gate.policy import Policy, judge, load_policy
 from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results
 from galaxy.gate.run import ImageUnderTest, RunInfo
 from galaxy.gate.signing import signer, trusted_keys
+from galaxy.gate.suite import suite_digest
 from galaxy.gate.summary import blanket_reasons, items_of
 from galaxy.host.errors import GateError, InputError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text, write_atomic
+from galaxy.host.progress import say
 from galaxy.host.store import Store
 from galaxy.host.wording import first_of
 from galaxy.image.catalogue import Image
@@ -33,6 +36,8 @@ from galaxy.image.mount import verify_digest
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CERTIFICATE_FILE = "certificate.json"
+# When the run began that took the certificate back.
+_WITHDRAWN_FILE = "withdrawn"
 # How many reasons an error tells: a policy that asks for more meets each of a run's checkpoints.
 _REASONS = 3
 _A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate show names an image's."
@@ -59,14 +64,21 @@ def certificate_file(store: Store, image_id: str) -> Path:
 def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
     """Sign that a run (its folder) shows `ref` to satisfy the policy; GateError says why it does not.
 
-    A copy of the results is kept beside the certificate.
+    A copy of the results is kept beside the certificate. One that satisfies production's policy stays when this one's
+    asks for less.
     """
     run, items = RunInfo.read(folder), read_results(folder / RESULTS_FILE)
-    reasons = (*blanket_reasons(run, items), *judge(policy, ref, items_of(run, ref, items)))
+    reasons = (
+        *blanket_reasons(run, items),
+        *judge(policy, ref, items_of(run, ref, items)),
+        *_out_of_date(store, run, run.image(ref).id),
+    )
     if reasons:
         why = f"the run does not certify {ref}: {'; '.join(reasons)}"
         raise GateError(why, "Run galaxy verify --matrix all, and mend what fails.")
     image = run.image(ref)
+    if policy != load_policy() and _is_for_production(store, image.id):
+        return certificate_file(store, image.id)
     statement = _statement(image, run, items, policy, folder / RESULTS_FILE)
     envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
     envelope.sign(signer(store))
@@ -74,7 +86,38 @@ def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / RESULTS_FILE, file.parent / RESULTS_FILE)
     write_atomic(file, json.dumps(envelope.to_dict(), indent=1) + "\n")
+    file.with_name(_WITHDRAWN_FILE).unlink(missing_ok=True)
     return file
+
+
+def _out_of_date(store: Store, run: RunInfo, image_id: str) -> Iterator[str]:
+    """Why a run says nothing any more: other checks are in place now, or a later run has failed the image."""
+    if run.suite != suite_digest():
+        yield "the checks in place are not those that the run began with"
+    when = _withdrawn(store, image_id)
+    if when is not None and when > run.started:
+        yield f"a later run, of {when:%Y-%m-%d %H:%M} UTC, failed it"
+
+
+def _withdrawn(store: Store, image_id: str) -> datetime | None:
+    """When the run began that took an image's certificate back; None when none has since it was given."""
+    file = certificate_file(store, image_id).with_name(_WITHDRAWN_FILE)
+    try:
+        return datetime.fromisoformat(file.read_text(encoding="utf-8").strip())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return datetime.now(UTC)
+
+
+def _is_for_production(store: Store, image_id: str) -> bool:
+    """Whether the image's certificate is good, and enough for the policy that Galaxy ships."""
+    try:
+        certificate = verify_certificate(store, certificate_file(store, image_id))
+    except (InputError, PolicyError):
+        return False
+    good = certificate.image_id == image_id and _withdrawn(store, image_id) is None
+    return good and not judge(load_policy(), certificate.ref, certificate.items)
 
 
 def verify_certificate(store: Store, file: Path) -> Certificate:
@@ -107,6 +150,9 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
     file = certificate_file(store, image.id)
     if not file.exists():
         raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)
+    if (when := _withdrawn(store, image.id)) is not None:
+        why = f"the certificate of {image.ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
+        raise PolicyError(why, hint)
     try:
         certificate = verify_certificate(store, file)
     except InputError as error:
@@ -126,15 +172,20 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
     return certificate
 
 
-def withdraw(store: Store, image_id: str) -> bool:
-    """Remove an image's certificate, because a later run failed it; says whether there was one.
+def withdraw(store: Store, image_id: str, started: datetime) -> bool:
+    """Remove an image's certificate, because a later run, begun at `started`, failed it; says whether there was one.
 
-    The note of why the last whole run refused it stays.
+    The note of why the last whole run refused it stays; and that it was withdrawn, for no older run, and no copy of the
+    certificate, counts from then on.
     """
     file = certificate_file(store, image_id)
     existed = file.exists()
     for gone in (file, file.with_name(RESULTS_FILE)):
         gone.unlink(missing_ok=True)
+    try:
+        write_atomic(file.with_name(_WITHDRAWN_FILE), f"{started.isoformat()}\n")
+    except OSError as error:
+        say(f"warning: that the certificate of {image_id[:12]} was withdrawn could not be noted: {error}")
     return existed
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.gate.junit import write_junit
 from galaxy.gate.policy import Policy
-from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, read_results
-from galaxy.gate.resume import NEVER_RAN, finished_items, gather
+from galaxy.gate.results import ItemResult, Outcome
+from galaxy.gate.resume import NEVER_RAN, gather, items_on_disk
 from galaxy.gate.run import PLAN_FILE, RunInfo
 from galaxy.gate.summary import Summary, summarise
 from galaxy.gate.timing import Timing
@@ -20,27 +21,44 @@ def planned(folder: Path) -> tuple[Mapping[str, str], ...]:
     return tuple(json.loads(file.read_text(encoding="utf-8")).values()) if file.exists() else ()
 
 
-def finish(folder: Path, policy: Policy, *, seconds: float) -> Summary:
-    """Complete a run's folder: every planned item is in results.jsonl, summary.json and junit.xml are there.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run that has ended: all its items, and what they come to."""
+
+    items: tuple[ItemResult, ...]
+    summary: Summary
+
+
+def look(folder: Path, policy: Policy, *, seconds: float) -> Ended:
+    """Judge what is in a run's folder; nothing is written yet.
 
     `seconds` is the run's wall time, of a resumed one that of its last session.
     """
     run, timing = RunInfo.read(folder), Timing.read(folder)
     items = tuple(_completed(folder))
-    gather(folder, items)
     before = sum(session.seconds for session in timing.sessions[:-1])
     figures = timing.figures(len({item.cell for item in items}), items)
     summary = summarise(run, items, policy, seconds=before + seconds, figures=figures)
-    summary.write(folder)
-    write_junit(folder, items)
-    return summary
+    return Ended(items=items, summary=summary)
+
+
+def write_down(folder: Path, ended: Ended) -> Summary:
+    """Complete a run's folder: every planned item is in results.jsonl, summary.json and junit.xml are there."""
+    gather(folder, ended.items)
+    ended.summary.write(folder)
+    write_junit(folder, ended.items)
+    return ended.summary
+
+
+def finish(folder: Path, policy: Policy, *, seconds: float) -> Summary:
+    """Both."""
+    return write_down(folder, look(folder, policy, seconds=seconds))
 
 
 def _completed(folder: Path) -> Iterator[ItemResult]:
     """The results, each item once, and a blocked one for each planned item that has none."""
     seen: set[tuple[str, str, str]] = set()
-    file = folder / RESULTS_FILE
-    for item in (*finished_items(folder), *(read_results(file) if file.exists() else ())):
+    for item in items_on_disk(folder):
         if (item.id, item.cell, item.checkpoint) not in seen:
             seen.add((item.id, item.cell, item.checkpoint))
             yield item

@@ -1,5 +1,6 @@
 """Starting pytest on the checks and scenarios, and what its end means. Nothing here imports either."""
 
+import os
 import re
 import shutil
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from galaxy.gate.finish import planned
 from galaxy.gate.results import RESULTS_FILE, read_results
+from galaxy.gate.resume import items_on_disk
 from galaxy.gate.run import PLAN_FILE
-from galaxy.host.errors import GalaxyError, GateError, InputError
+from galaxy.host.errors import GalaxyError, GateError, HostError, InputError
 from galaxy.host.files import write_atomic
 from galaxy.host.packages import package_root
 from galaxy.host.process import stream
@@ -126,13 +128,16 @@ def _run_pytest(
         # A verdict does not depend on what other plugins are installed beside; some take seconds to load.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
+    if settings := os.environ.get("GALAXY_SETTINGS"):
+        env["GALAXY_SETTINGS"] = settings
     log = folder / LOG_FILE
     try:
         code = stream(argv, log=log, on_line=on_line, timeout=_SECONDS, env=env, check=False)
     finally:
         shutil.rmtree(folder / "tmp", ignore_errors=True)
     if code == _USAGE_ERROR:
-        (folder / PLAN_FILE).unlink(missing_ok=True)  # nothing of it was run, and nothing will be
+        if not any(items_on_disk(folder)):
+            (folder / PLAN_FILE).unlink(missing_ok=True)  # nothing of it was run, and nothing will be
         raise _refusal(said)
     return code, said
 
@@ -169,4 +174,4 @@ def _nothing(selection: str, said: Sequence[str], begins: re.Pattern[str]) -> Ga
             "Name an area, a check or a checkpoint; some need --tier full.",
         )
     last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
-    return GalaxyError(f"the checks could not be started: {last}", "See: galaxy doctor")
+    return HostError(f"the checks could not be started: {last}", "See: galaxy doctor")

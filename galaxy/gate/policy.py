@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.gate.run import refs_of, scenario_of
+from galaxy.host.errors import InputError
 from galaxy.host.settings import parse_toml
 from galaxy.host.wording import first_of
 
@@ -61,9 +62,13 @@ class Policy(BaseModel):
 def load_policy(file: Path | None = None) -> Policy:
     """The policy in a TOML file, or the one that Galaxy ships; InputError names the key that is wrong."""
     if file is not None:
-        return parse_toml(file, Policy)
-    with as_file(files("galaxy.gate") / "policies" / "production.toml") as shipped:
-        return parse_toml(shipped, Policy)
+        found, shipped = parse_toml(file, Policy), load_policy()
+        if found.name == shipped.name and found != shipped:
+            why = f"{file}: its name is {found.name!r}, which is that of the policy that Galaxy ships"
+            raise InputError(why, "Give it a name of its own.")
+        return found
+    with as_file(files("galaxy.gate") / "policies" / "production.toml") as ours:
+        return parse_toml(ours, Policy)
 
 
 def judge(policy: Policy, ref: str, items: Iterable[ItemResult]) -> tuple[str, ...]:

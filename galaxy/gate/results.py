@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from galaxy.host.errors import InputError
+from galaxy.host.files import write_atomic
 
 RESULTS_FILE = "results.jsonl"
 _KEYS = frozenset({"id", "area", "cell", "checkpoint", "outcome", "seconds", "message", "figures"})
@@ -93,13 +94,10 @@ class ResultsWriter:
         self._sink.close()
 
 
-def write_results(folder: Path, items: Iterable[ItemResult]) -> Path:
-    """Write a whole run's results at once; returns the file."""
-    writer = ResultsWriter(folder)
-    for item in items:
-        writer.add(item)
-    writer.close()
-    return folder / RESULTS_FILE
+def write_results(folder: Path, items: Iterable[ItemResult], name: str = RESULTS_FILE) -> Path:
+    """Write a whole run's results at once: all of them, or what was there stays. Returns the file."""
+    write_atomic(folder / name, "".join(item.to_line() + "\n" for item in items))
+    return folder / name
 
 
 def read_results(file: Path) -> tuple[ItemResult, ...]:
@@ -112,8 +110,13 @@ def read_results(file: Path) -> tuple[ItemResult, ...]:
         ) from None
 
 
+def lines_of(file: Path) -> list[str]:
+    """The lines of a results file. A message may hold what str.splitlines takes for a line's end (U+2028)."""
+    return file.read_text(encoding="utf-8").removesuffix("\n").split("\n") if file.stat().st_size else []
+
+
 def _parse(file: Path) -> Iterator[ItemResult]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines_of(file), start=1):
         try:
             yield ItemResult.from_line(line)
         except ValueError as error:

@@ -1,7 +1,8 @@
 """Going on with an interrupted run: its finished cells stay, the others are walked again from their start.
 
 The items of finished cells wait in finished.jsonl while the rest is run into a new results.jsonl; `finish` puts
-both together. So a run may be interrupted, and resumed, as often as it takes.
+both together. So a run may be interrupted, and resumed, as often as it takes. What has failed in a cell that was not
+finished stays failed: walking a cell again until nothing fails would prove nothing.
 """
 
 import json
@@ -10,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from galaxy import __version__
-from galaxy.gate.results import RESULTS_FILE, ItemResult, read_results, write_results
-from galaxy.gate.run import FINISHED_FILE, PLAN_FILE, RunInfo
+from galaxy.gate.results import RESULTS_FILE, ItemResult, Outcome, lines_of, read_results, write_results
+from galaxy.gate.run import FAILED_FILE, FINISHED_FILE, PLAN_FILE, RunInfo
 from galaxy.gate.suite import suite_digest
 from galaxy.host.errors import InputError
-from galaxy.host.files import write_atomic
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue
 
@@ -65,16 +65,17 @@ def require_resumable(store: Store, folder: Path) -> RunInfo:
 def reopen(store: Store, folder: Path) -> RunInfo:
     """Make an interrupted run's folder ready to go on; InputError when it cannot.
 
-    What was kept of its unfinished cells goes: they will leave it again if they fail again.
+    Of its unfinished cells only what has failed stays, with its evidence.
     """
     run = require_resumable(store, folder)
     done = _finished(folder, run)
-    kept = [item for item in _items(folder) if item.cell in done]
-    lines = "".join(item.to_line() + "\n" for item in kept)
-    write_atomic(folder / FINISHED_FILE, lines)
+    items = list(items_on_disk(folder))
+    failed = [item for item in items if item.cell not in done and item.outcome is Outcome.FAILED]
+    write_results(folder, (item for item in items if item.cell in done), FINISHED_FILE)
+    write_results(folder, failed, FAILED_FILE)
     for name in (RESULTS_FILE, PLAN_FILE, "summary.json", "junit.xml"):
         (folder / name).unlink(missing_ok=True)
-    for cell in run.cells:
+    for cell in run.cells.keys() - {item.cell for item in failed}:
         if cell not in done:
             shutil.rmtree(folder / "failures" / cell, ignore_errors=True)
             shutil.rmtree(folder / "evidence" / cell, ignore_errors=True)
@@ -84,7 +85,8 @@ def reopen(store: Store, folder: Path) -> RunInfo:
 def gather(folder: Path, items: Sequence[ItemResult]) -> None:
     """Write a run's items, those of earlier sessions among them, as its results.jsonl, which holds all from here on."""
     write_results(folder, items)
-    (folder / FINISHED_FILE).unlink(missing_ok=True)
+    for name in (FINISHED_FILE, FAILED_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _finished(folder: Path, run: RunInfo) -> frozenset[str]:
@@ -93,16 +95,24 @@ def _finished(folder: Path, run: RunInfo) -> frozenset[str]:
     plan = json.loads(file.read_text(encoding="utf-8")).values() if file.exists() else ()
     if not plan:
         return frozenset(item.cell for item in finished_items(folder))
-    ended = {(item.cell, item.checkpoint, item.id) for item in _items(folder) if item.message != NEVER_RAN}
+    items = (*finished_items(folder), *_of_this_session(folder))
+    ended = {(item.cell, item.checkpoint, item.id) for item in items if item.message != NEVER_RAN}
     begun = {told["cell"] for told in plan if (told["cell"], told["checkpoint"], told["id"]) not in ended}
     return frozenset(run.cells) - begun
 
 
-def _items(folder: Path) -> Iterator[ItemResult]:
-    """All items on disk; the last line may be half written when the run was killed, and counts for nothing."""
+def items_on_disk(folder: Path) -> Iterator[ItemResult]:
+    """All items of a run, those of earlier sessions first; one may be there twice, and the first counts."""
     yield from finished_items(folder)
+    failed = folder / FAILED_FILE
+    yield from read_results(failed) if failed.exists() else ()
+    yield from _of_this_session(folder)
+
+
+def _of_this_session(folder: Path) -> Iterator[ItemResult]:
+    """The last line may be half written when the run was killed, or the disk is full, and counts for nothing."""
     file = folder / RESULTS_FILE
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    lines = lines_of(file) if file.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
             yield ItemResult.from_line(line)

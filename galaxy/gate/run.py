@@ -13,10 +13,11 @@ from galaxy.release.version import Version
 
 RUN_FILE = "run.json"
 # What was to be run (node id -> what its result would be called), how the workers spent their time, and the items of
-# cells that an interrupted run had finished, while it is resumed.
+# cells that an interrupted run had finished, and what had failed in others, while it is resumed.
 PLAN_FILE = "plan.json"
 TIMING_FILE = "timing.json"
 FINISHED_FILE = "finished.jsonl"
+FAILED_FILE = "failed.jsonl"
 
 
 class ImageUnderTest(BaseModel):

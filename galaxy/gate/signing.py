@@ -60,9 +60,10 @@ def signer(store: Store) -> CryptoSigner:
 
 def trust(store: Store, file: Path, name: str = "") -> Path:
     """Take certificates of this key from now on; InputError when it is no ed25519 public key in PEM."""
-    key = read_public_key(file)
+    body = _bytes_of(file)  # once: it may be a pipe
+    key = _public_key(body, file)
     kept = trusted_folder(store) / f"{name or key.keyid[:16]}.pem"
-    write_atomic(kept, file.read_bytes())
+    write_atomic(kept, body)
     return kept
 
 
@@ -70,16 +71,30 @@ def trusted_keys(store: Store) -> dict[str, SSlibKey]:
     """The keys whose certificates count here, by key id."""
     folder = trusted_folder(store)
     files = sorted(folder.glob("*.pem")) if folder.is_dir() else []
-    keys = [read_public_key(file) for file in files]
+    try:
+        keys = [read_public_key(file) for file in files]
+    except InputError as error:
+        raise PolicyError(
+            f"a trusted key is damaged: {error.message}", "Remove that file, and trust it again."
+        ) from None
     return {key.keyid: key for key in keys}
 
 
 def read_public_key(file: Path) -> SSlibKey:
     """An ed25519 public key from a PEM file."""
+    return _public_key(_bytes_of(file), file)
+
+
+def _bytes_of(file: Path) -> bytes:
     try:
-        key = load_pem_public_key(file.read_bytes())
+        return file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}", "Name a public key in PEM.") from None
+
+
+def _public_key(body: bytes, file: Path) -> SSlibKey:
+    try:
+        key = load_pem_public_key(body)
     except (ValueError, UnsupportedAlgorithm):
         raise InputError(f"{file} is not a public key in PEM", "Export one: galaxy certificate key") from None
     if not isinstance(key, Ed25519PublicKey):

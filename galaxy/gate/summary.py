@@ -12,6 +12,7 @@ from galaxy.gate.results import ItemResult, Outcome
 from galaxy.gate.run import RunInfo
 from galaxy.gate.timing import slowest
 from galaxy.host.files import write_atomic
+from galaxy.host.wording import first_of
 
 SUMMARY_FILE = "summary.json"
 Counts = dict[Outcome, int]
@@ -124,8 +125,12 @@ def count(items: Iterable[ItemResult]) -> Counts:
 
 def blanket_reasons(run: RunInfo, items: Iterable[ItemResult]) -> tuple[str, ...]:
     """Why a run can certify nothing at all, whatever its images did."""
-    counts = count(items)
+    results = tuple(items)
+    counts = count(results)
     reasons = []
+    absent = run.cells.keys() - {item.cell for item in results}
+    if absent and not run.selection:
+        reasons.append(f"nothing is there of {len(absent)} cells: {first_of(sorted(absent), 3, ', ')}")
     if not counts[Outcome.PASSED]:
         reasons.append("the run is empty: nothing passed")
     if counts[Outcome.BLOCKED]:

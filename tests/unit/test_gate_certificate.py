@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import json
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,17 +12,20 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
+from galaxy.gate import certificate as certificate_module
 from galaxy.gate.certificate import (
     PREDICATE_TYPE,
     certificate_file,
     certify,
     require_certificate,
     verify_certificate,
+    withdraw,
 )
 from galaxy.gate.policy import Policy
 from galaxy.gate.results import ItemResult, Outcome, write_results
 from galaxy.gate.run import ImageUnderTest, RunInfo
-from galaxy.gate.signing import private_key_file, public_key_file, signer, trust, trusted_folder
+from galaxy.gate.signing import private_key_file, public_key_file, signer, trust, trusted_folder, trusted_keys
+from galaxy.gate.suite import suite_digest
 from galaxy.host.errors import GateError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.store import Store
@@ -60,13 +64,13 @@ def store(tmp_path):
 
 @pytest.fixture
 def run_folder(tmp_path):
-    def make(*items, selection=""):
+    def make(*items, selection="", suite="", days=0.0):
         folder = tmp_path / "run"
         write_results(folder, items)
         RunInfo(
-            started=dt.datetime.now(dt.UTC),
+            started=dt.datetime.now(dt.UTC) - dt.timedelta(days=days),
             galaxy="1",
-            suite="c3" * 32,
+            suite=suite or suite_digest(),
             matrix="quick",
             selection=selection,
             images=(IMAGE,),
@@ -98,7 +102,7 @@ def test_securesystemslib_alone_can_verify_it(store, certified):
 
 def test_it_names_the_suite_and_the_results(store, image, certified):
     certificate = verify_certificate(store, certified)
-    assert certificate.suite == "c3" * 32
+    assert certificate.suite == suite_digest()
     assert certificate.results_sha256 == sha256_file(certified.parent / "results.jsonl")
     assert require_certificate(store, image, policy()) == certificate
 
@@ -212,3 +216,50 @@ def test_only_a_command_with_the_option_names_it(store, image):
         with pytest.raises(PolicyError) as caught:
             require_certificate(store, image, policy(), waivable=waivable)
         assert ("--allow-uncertified" in caught.value.hint) is waivable
+
+
+def test_a_run_of_other_checks_certifies_nothing(store, run_folder):
+    with pytest.raises(GateError, match="not those that the run began with"):
+        certify(store, run_folder(item(), suite="c3" * 32), IMAGE.ref, policy())
+
+
+def test_a_cell_of_which_nothing_is_there_certifies_nothing(store, run_folder):
+    folder = run_folder(item())
+    run = RunInfo.read(folder)
+    run.model_copy(update={"cells": {**run.cells, "disaster[4.22.11]": (IMAGE.ref,)}}).write(folder)
+    with pytest.raises(GateError, match=r"nothing is there of 1 cells: disaster\[4\.22\.11\]"):
+        certify(store, folder, IMAGE.ref, policy())
+
+
+def test_what_was_withdrawn_counts_no_more_wherever_it_comes_from(store, image, run_folder):
+    file = certify(store, run_folder(item(), days=2), IMAGE.ref, policy())
+    copy = file.read_bytes()
+    assert withdraw(store, IMAGE.id, dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+    with pytest.raises(GateError, match=r"a later run, of .*, failed it"):
+        certify(store, run_folder(item(), days=2), IMAGE.ref, policy())
+    file.write_bytes(copy)
+    with pytest.raises(PolicyError, match="was withdrawn by the run of"):
+        require_certificate(store, image, policy())
+    certify(store, run_folder(item()), IMAGE.ref, policy())
+    assert require_certificate(store, image, policy())
+
+
+def test_a_certificate_for_production_is_not_replaced_by_one_for_less(store, run_folder, monkeypatch):
+    monkeypatch.setattr(certificate_module, "load_policy", lambda: policy(ldap=2))
+    whole = certify(store, run_folder(item(), item("ldap.search")), IMAGE.ref, policy(ldap=2)).read_bytes()
+    assert certify(store, run_folder(item()), IMAGE.ref, policy(ldap=1)).read_bytes() == whole
+    assert certify(store, run_folder(item(), item("ldap.x")), IMAGE.ref, policy(ldap=2)).read_bytes() != whole
+
+
+def test_a_key_that_comes_through_a_pipe_is_read_once(store, tmp_path):
+    signer(store)
+    key = public_key_file(store).read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(key,))
+    writer.start()
+    assert trust(store, pipe, "other").read_bytes() == key
+    writer.join()
+    (trusted_folder(store) / "other.pem").write_bytes(b"")
+    with pytest.raises(PolicyError, match=r"other\.pem is not a public key"):
+        trusted_keys(store)

@@ -4,7 +4,7 @@ import pytest
 
 from galaxy.gate import launch
 from galaxy.gate.launch import Launch, Probe, run_matrix, run_target
-from galaxy.host.errors import GalaxyError, GateError, InputError
+from galaxy.host.errors import GalaxyError, GateError, HostError, InputError
 from galaxy.host.store import Store
 
 
@@ -14,7 +14,7 @@ from galaxy.host.store import Store
         (["1 cell on 1 worker, only -k 'x'"], InputError, "-k 'x' selects no check"),
         (
             ["Traceback:", "ImportError: no such thing", ""],
-            GalaxyError,
+            HostError,
             "not be started: ImportError: no such thing",
         ),
     ],

@@ -48,3 +48,18 @@ def test_a_damaged_line_is_named(tmp_path, line):
 def test_no_run_is_an_error(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
         read_results(tmp_path / RESULTS_FILE)
+
+
+def test_what_python_takes_for_the_end_of_a_line_is_none_in_a_message(tmp_path):
+    items = (
+        ItemResult(
+            id="a.b",
+            area="a",
+            cell="c",
+            checkpoint="d",
+            outcome=Outcome.FAILED,
+            seconds=1,
+            message="x\u2028y\u0085z",
+        ),
+    )
+    assert read_results(write_results(tmp_path, items)) == items

@@ -250,3 +250,20 @@ def test_workers_take_the_next_cell_as_they_become_free():
     assert wall_seconds([5, 4, 3, 2, 1], 2) == 8
     assert wall_seconds([], 2) == 0
     assert balanced({"a": 5, "b": 4, "c": 3, "d": 2, "e": 1}, 2) == (("a", "d", "e"), ("b", "c"))
+
+
+def test_what_failed_in_a_cell_that_is_walked_again_stays_failed(store, interrupted):
+    """Walking it again until nothing fails would prove nothing."""
+    failed = items("life[4.2.2]", checks=CHECKS[:1], outcome=Outcome.FAILED)
+    write_results(interrupted, [*items("life[4.1.1]"), *failed])
+    evidence = interrupted / "evidence" / "life[4.2.2]"
+    evidence.mkdir(parents=True)
+    for _ in range(2):
+        reopen(store, interrupted)
+        assert cells_left(interrupted, run_info()) == ("life[4.2.2]",)
+        assert evidence.is_dir()
+    write_results(interrupted, items("life[4.2.2]"))
+    summary = finish(interrupted, POLICY, seconds=5)
+    assert not summary.passed
+    assert [item.outcome for item in read_results(interrupted / "results.jsonl")].count(Outcome.FAILED) == 1
+    assert not (interrupted / "failed.jsonl").exists()
