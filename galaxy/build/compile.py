@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from galaxy.build.plan import LEAVE_OUT, BuildPlan, plan_root
+from galaxy.build.root import BuildRoot, packages_of
 from galaxy.build.sandbox import SOURCE_INSIDE, build_environment, enter, layered
 from galaxy.build.verdict import disk_was_full, reason_of
 from galaxy.host.errors import BuildError, CommandError, HostError
-from galaxy.host.files import require_space, write_atomic
+from galaxy.host.files import require_space, sync_file_system, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.process import run, stream
@@ -50,17 +51,21 @@ def compiled(store: Store, settings: Settings, plan: BuildPlan, entry: Entry) ->
     work = store.builds / plan.input_id
     with locked(store, f"build-{plan.input_id[:16]}"):
         lower = plan_root(store, settings, plan.recipe)
-        if lower.packages != plan.packages:
-            raise BuildError(
-                "the build root was renewed while the build was planned", "Run the same command again."
-            )
+        _require_root(lower, plan)
         if not _is_compiled(work):
             # A journal of its own: what is compiled stays, whatever happens to the sealing that follows.
             with journal(store, "compile", plan.version) as own:
-                _compile(store, settings, plan, own, lower.path)
+                _compile(store, settings, plan, own, lower)
         with layered(lower.path, work, entry) as root:
+            _require_root(lower, plan)
             _teach_loader(root)
             yield _load(work, root)
+
+
+def _require_root(lower: BuildRoot, plan: BuildPlan) -> None:
+    """BuildError when the root was renewed since the plan was made; once it is mounted, `renew_root` lets it be."""
+    if packages_of(lower.path.parent) != plan.packages:
+        raise BuildError("the build root was renewed meanwhile", "Run the same command again.")
 
 
 def _is_compiled(work: Path) -> bool:
@@ -77,7 +82,7 @@ def forget_compiled(store: Store, plan: BuildPlan) -> None:
             shutil.rmtree(work / name)
 
 
-def _compile(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, lower: Path) -> None:
+def _compile(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, lower: BuildRoot) -> None:
     assert plan.recipe is not None
     work = store.builds / plan.input_id
     require_space(work, _NEED, f"building Samba {plan.version}")
@@ -91,7 +96,8 @@ def _compile(store: Store, settings: Settings, plan: BuildPlan, entry: Entry, lo
     with step(f"fetching and unpacking Samba {plan.version}"):
         tree = _fetched(store, settings, plan, entry, work / "upper" / SOURCE_INSIDE.lstrip("/"))
     _leave_out(tree.path, plan.recipe)
-    with layered(lower, work, entry) as root:
+    with layered(lower.path, work, entry) as root:
+        _require_root(lower, plan)
         (root / "build/ccache").mkdir(parents=True, exist_ok=True)
         seconds = _Build(root=root, store=store, plan=plan, recipe=plan.recipe, tree=tree, log=log).run()
         shutil.rmtree(root / "build")
@@ -204,6 +210,7 @@ def _save(work: Path, tree: SourceTree, seconds: dict[str, float]) -> None:
         "epoch": tree.epoch,
         "seconds": seconds,
     }
+    sync_file_system(work)  # before what says that it is whole
     write_atomic(work / "installed.json", json.dumps(body, indent=1))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import BuildError, CommandError
-from galaxy.host.files import require_space, sha256_text, write_atomic
+from galaxy.host.files import require_space, sha256_text, sync_file_system, write_atomic
 from galaxy.host.journal import journal
 from galaxy.host.lock import locked
 from galaxy.host.process import find_tool, run, stream
@@ -56,8 +56,12 @@ def ensure_root(store: Store, settings: Settings, suite: str, dependencies: tupl
             with journal(store, "build", f"root {folder.name}") as entry:
                 entry.on_failure("tree", folder)
                 make_root(apt_state(store, settings), folder, suite, dependencies)
-    packages = tuple(json.loads((folder / "packages.json").read_text(encoding="utf-8")))
-    return BuildRoot(path=folder / "root", suite=suite, packages=packages)
+    return BuildRoot(path=folder / "root", suite=suite, packages=packages_of(folder))
+
+
+def packages_of(folder: Path) -> tuple[str, ...]:
+    """What a root's folder says is installed in it, as `name=version`."""
+    return tuple(json.loads((folder / "packages.json").read_text(encoding="utf-8")))
 
 
 def make_root(state: AptState, folder: Path, suite: str, dependencies: tuple[str, ...]) -> None:
@@ -85,6 +89,9 @@ def make_root(state: AptState, folder: Path, suite: str, dependencies: tuple[str
     title = f"making a build root of {suite} with {len(dependencies)} packages and what they need"
     with step(title), _reason(folder.name):
         stream(argv, log=folder / "mmdebstrap.log", timeout=_TIMEOUT)
+    for private in ("apt.conf.d/99mmdebstrap", "sources.list.d/0000" + sources.name):
+        (folder / "root/etc/apt" / private).unlink(missing_ok=True)  # a mirror's password may be in them
+    sync_file_system(folder)  # before what says that it is whole
     write_atomic(folder / "packages.json", json.dumps(installed_packages(folder / "root"), indent=1))
 
 

@@ -1,5 +1,6 @@
 """Files that are never half there: written beside, synced, renamed."""
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -122,3 +123,14 @@ def read_password(file: Path) -> str:
     if not lines[0].isprintable():
         raise InputError(f"the password in {file} has characters that nobody can type", hint)
     return lines[0]
+
+
+def sync_file_system(folder: Path) -> None:
+    """Make everything on a folder's file system durable: quicker than file by file when there are many."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot sync {folder}: {os.strerror(code)}")
+    finally:
+        os.close(handle)

@@ -101,9 +101,11 @@ class Store:
             raise HostError(
                 f"{self.root} cannot be made: {error.strerror}", "Give GALAXY_ROOT another place."
             ) from None
-        for folder in (self.servers, self.templates, self.keys):
+        for folder in (self.servers, self.templates, self.keys, self.journal, self.locks):
             folder.mkdir(exist_ok=True, mode=0o700)
-        for folder in (self.journal, self.locks, self.images, self.mounts, self.builds, self.runs):
+        for folder in (self.journal, self.locks):  # an older Galaxy's: who can read a lock's file can hold it
+            folder.chmod(0o700)
+        for folder in (self.images, self.mounts, self.builds, self.runs):
             folder.mkdir(exist_ok=True, mode=0o755)
         return self
 

@@ -6,13 +6,14 @@ from galaxy.host.errors import GalaxyError
 from galaxy.host.files import sync_file, sync_folder
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SQUASHFS, Image, load_image
-from galaxy.image.mount import unmount, verify_digest
+from galaxy.image.mount import forget_mount
+from galaxy.image.sealed import require_unchanged
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether an image is in the folder, and is what its id says."""
+    """Whether an image is in the folder, is what its id says, and has the manifest that was sealed."""
     try:
-        verify_digest(load_image(folder))
+        require_unchanged(load_image(folder))
     except GalaxyError:
         return False
     return True
@@ -29,7 +30,7 @@ def enter_image(store: Store, made: Path, image_id: str, aside: Path) -> Image:
         sync_folder(made)
         if place.exists():
             place.rename(aside)
-            unmount(store, image_id)
+            forget_mount(store, image_id)
         made.rename(place)
     sync_folder(store.images)
     return load_image(place)

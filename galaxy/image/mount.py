@@ -87,6 +87,12 @@ def unmount(store: Store, image_id: str) -> bool:
     return True
 
 
+def forget_mount(store: Store, image_id: str) -> None:
+    """Let nobody find the mount of an image any more; what uses it keeps it to its end (umount(8), --lazy)."""
+    if not unmount(store, image_id):
+        run(["umount", "--lazy", mount_point(store, image_id)])
+
+
 def unmount_idle(store: Store) -> tuple[str, ...]:
     """Unmount every image that nothing uses; returns the short ids that were unmounted."""
     mounted = [Path(point) for point in mount_points() if Path(point).parent == store.mounts.resolve()]

@@ -18,6 +18,23 @@ def remove_image(store: Store, image_id: str) -> None:
 
     InputError while a server or a snapshot needs it.
     """
+    _finish_others(store)
+    with (
+        locked(store, image_lock(image_id)),
+        journal(store, "remove", image_id[:SHORT], freeing=True) as entry,
+    ):
+        _require_unused(store, image_id)
+        if not unmount(store, image_id):
+            raise InputError(
+                f"image {image_id[:SHORT]} is in use: its mount is busy",
+                "End what runs in it; galaxy ls shows the servers.",
+            )
+        doomed = store.images / f"{_DOOMED}{image_id}"
+        with entry.temporarily("tree", doomed):
+            (store.images / image_id).rename(doomed)
+
+
+def _require_unused(store: Store, image_id: str) -> None:
     users = Catalogue(store=store).users(image_id)
     if users:
         raise InputError(
@@ -32,27 +49,15 @@ def remove_image(store: Store, image_id: str) -> None:
             f"image {image_id[:SHORT]} is what the snapshot {snapshot} of {name}{more} would run",
             f"Remove those first: galaxy prune {name} {snapshot}",
         )
-    _finish_others(store)
-    with (
-        locked(store, _lock(image_id)),
-        journal(store, "remove", image_id[:SHORT], freeing=True) as entry,
-    ):
-        if not unmount(store, image_id):
-            raise InputError(
-                f"image {image_id[:SHORT]} is in use: its mount is busy",
-                "End what runs in it; galaxy ls shows the servers.",
-            )
-        doomed = store.images / f"{_DOOMED}{image_id}"
-        with entry.temporarily("tree", doomed):
-            (store.images / image_id).rename(doomed)
 
 
 def _finish_others(store: Store) -> None:
     """Remove what a removal left that was killed on a full disk, where it could not write its entry."""
     for doomed in store.images.glob(f"{_DOOMED}*"):
-        with suppress(InputError), locked(store, _lock(doomed.name.removeprefix(_DOOMED)), wait=0):
+        with suppress(InputError), locked(store, image_lock(doomed.name.removeprefix(_DOOMED)), wait=0):
             shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _lock(image_id: str) -> str:
+def image_lock(image_id: str) -> str:
+    """The name of the lock under which an image gets its first server, or goes."""
     return f"mount-{image_id}"

@@ -108,6 +108,8 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 def _import(store: Store, entry: Entry, archive: tarfile.TarFile, path: Path) -> Image:
     label = _label(archive, path)
+    if label.image_size > path.stat().st_size:
+        raise InputError(f"{path} says that it holds more than it has", _AGAIN)
     incoming = store.images / f".importing-{entry.path.stem}"
     with entry.temporarily("tree", incoming):
         folder = incoming / label.image_sha256
@@ -133,7 +135,9 @@ def _label(archive: tarfile.TarFile, path: Path) -> Label:
 def _take(archive: tarfile.TarFile, name: str, folder: Path, digest: str, limit: int) -> None:
     """Write the next member to a folder. PolicyError when its digest is not the label's."""
     member = archive.next()
-    if member is None or member.name != name or not member.isreg() or member.size > limit:
+    # No sparse member, of which there may be any number of octets in a small file.
+    plain = member is not None and member.type == tarfile.REGTYPE
+    if member is None or member.name != name or not plain or member.size > limit:
         raise InputError(f"the file has no {name} where it should be", _AGAIN)
     source = archive.extractfile(member)
     assert source is not None

@@ -1,11 +1,12 @@
 """A source tree that somebody has on disk, for versions under development."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError, HostError, InputError
-from galaxy.host.files import MORE_SPACE, says_full, sha256_file, sha256_text
+from galaxy.host.files import MORE_SPACE, says_full, sha256_file
 from galaxy.host.journal import Entry
 from galaxy.release.model import Origin, Release, SourceFile, SourceSpec, SourceTree
 from galaxy.release.stated import version_in
@@ -37,7 +38,11 @@ class DirectorySource:
 
     def describe(self, release: Release) -> SourceSpec:
         """The digest over every file's name, mode and content."""
-        digest = sha256_text("\n".join(_inventory(self.path)))
+        try:
+            digest = _digest(self.path)
+        except OSError as error:
+            why = f"{error.filename or self.path} cannot be read: {error.strerror}"
+            raise InputError(why, "Copy the tree to where root can read it.") from None
         return SourceSpec(
             release=release, files=(SourceFile(name=self.path.name, sha256=digest, uri=str(self.path)),)
         )
@@ -56,7 +61,7 @@ class DirectorySource:
             )
         except shutil.Error as error:
             raise _uncopied(error) from None
-        copied = sha256_text("\n".join(_inventory(into)))
+        copied = _digest(into)
         if copied != spec.files[0].sha256:
             raise InputError(
                 f"{self.path} was changed while it was read", "Try again when nothing writes to it."
@@ -74,6 +79,11 @@ def _uncopied(error: shutil.Error) -> GalaxyError:
 
 def _left(names: list[str]) -> set[str]:
     return {name for name in names if name in _NOT_SOURCE}
+
+
+def _digest(top: Path) -> str:
+    """Of every file's name, whatever its bytes, mode and content."""
+    return hashlib.sha256("\n".join(_inventory(top)).encode(errors="surrogateescape")).hexdigest()
 
 
 def _inventory(top: Path) -> Iterator[str]:

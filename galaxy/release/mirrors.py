@@ -136,6 +136,7 @@ def paragraphs(text: str) -> Iterator[dict[str, str]]:
                 yield fields
             fields = {}
         elif line[0] in " \t":
+            fields.setdefault(last, "")
             fields[last] = f"{fields[last]}\n{line.strip()}".strip()
         else:
             last, _, value = line.partition(":")

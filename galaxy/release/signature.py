@@ -84,8 +84,16 @@ def _binary_keyring(keyring: Path, folder: Path) -> Path:
         ) from None
     if not raw.startswith(b"-----BEGIN PGP"):
         return keyring.absolute()
-    body = raw.decode("ascii", errors="replace").partition("\n\n")[2].partition("-----END")[0]
+    body = (
+        raw.replace(b"\r\n", b"\n")
+        .decode("ascii", errors="replace")
+        .partition("\n\n")[2]
+        .partition("-----END")[0]
+    )
     lines = [line for line in body.splitlines() if line and not line.startswith("=")]
     plain = folder / "keyring.gpg"
-    plain.write_bytes(base64.b64decode("".join(lines)))
+    try:
+        plain.write_bytes(base64.b64decode("".join(lines)))
+    except ValueError as error:
+        raise InputError(f"the key ring {keyring} is damaged: {error}", "Set tarball.keyring.") from None
     return plain

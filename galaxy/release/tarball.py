@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 import urllib3
 
 from galaxy.host.errors import BuildError, HostError, InputError
-from galaxy.host.files import sha256_file, sha256_text
+from galaxy.host.files import FULL, MORE_SPACE, sha256_file, sha256_text
 from galaxy.host.journal import Entry
 from galaxy.host.lock import locked
 from galaxy.host.settings import TarballSettings
@@ -186,6 +186,8 @@ def _brought(location: str, folder: Path) -> Path:
     try:
         shutil.copyfile(location, target)
     except OSError as error:
+        if error.errno in FULL:
+            raise HostError(f"no space was left while {location} was copied", MORE_SPACE) from None
         raise InputError(
             f"cannot read {location}: {error.strerror}", "Name a file or an http(s) address."
         ) from None

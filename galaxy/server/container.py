@@ -156,6 +156,7 @@ def _tidy(root: Path) -> None:
 
 
 def _base(server: Server) -> list[str | Path]:
-    server.runtime_root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    server.runtime_root.chmod(0o700)
+    for folder in (server.runtime_root.parent, server.runtime_root):  # the locks of the host are in the first
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
     return [runtime(), "--root", server.runtime_root]

@@ -4,7 +4,6 @@ A state is what a server cannot be made again from: configuration, databases and
 modes, POSIX ACLs, extended attributes (NTACLs), hard links and holes. Sockets are left out: Samba makes its own.
 """
 
-import ctypes
 import os
 import re
 import shutil
@@ -76,17 +75,6 @@ def freshen(source: Path, target: Path, seen: Survey) -> Copied:
         else:
             _remove(target / part)
     return Copied(seen=mirror.found, written=tuple(mirror.written))
-
-
-def sync_file_system(folder: Path) -> None:
-    """Make everything on a folder's file system durable: quicker than file by file when there are many."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, f"cannot sync {folder}: {os.strerror(code)}")
-    finally:
-        os.close(handle)
 
 
 def space_of(folder: Path) -> int:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 from galaxy.host.errors import InputError
-from galaxy.host.files import require_space, write_atomic
+from galaxy.host.files import require_space, sync_file_system, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.progress import step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
+from galaxy.image.remove import image_lock
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import names
 from galaxy.server.broken import configs
@@ -27,7 +28,6 @@ from galaxy.server.config import (
     ServerConfig,
 )
 from galaxy.server.container import delete, handle
-from galaxy.server.copying import sync_file_system
 from galaxy.server.inside import smb_conf
 from galaxy.server.network import default_address, require_on_host, require_private
 from galaxy.server.ports import require_free
@@ -121,9 +121,14 @@ def make(
 
 
 def commit(server: Server) -> None:
-    """Make the filled folder a server, once a power cut cannot take anything out of it any more."""
+    """Make the filled folder a server, once a power cut cannot take anything out of it any more.
+
+    PolicyError or InputError when its image has been removed meanwhile: nothing has said so far that it is needed.
+    """
     sync_file_system(server.folder)
-    server.write()
+    with locked(server.store, image_lock(server.config.image_id), wait=_CREATE_WAIT):
+        image_of(server)
+        server.write()
 
 
 def begin(entry: Entry, server: Server) -> None:

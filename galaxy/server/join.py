@@ -220,8 +220,8 @@ def _introduce(server: Server, asked: _Asked) -> None:
     try:
         done = _run(server, "introduce", asked, _INTRODUCE_SECONDS)
         why = "" if done.returncode == 0 else str(_last_json(done.stdout).get("why") or why_failed(done))
-    except CommandTimeoutError as error:
-        why = f"no answer within {error.seconds:g} s"
+    except ServerError as error:
+        why = error.message
     if why:
         say(
             f"{server.name} makes no accounts yet: the RID master cannot be asked for a pool of RIDs "
@@ -245,7 +245,14 @@ def forget_join(server: Server) -> None:
 def _run(server: Server, verb: str, asked: _Asked, timeout: float) -> Completed:
     argv = (INIT, *with_samba_tool(_SCRIPT.read_text(encoding="utf-8")), verb)
     box = sandbox(server, rootfs_of(server), argv, joined(server))
-    return run_once(server, write_bundle(server, box, asks=asked.address), asked.as_json(), timeout)
+    bundle = write_bundle(server, box, asks=asked.address)
+    try:
+        return run_once(server, bundle, asked.as_json(), timeout)
+    except CommandTimeoutError:
+        raise ServerError(
+            f"{asked.dc} did not come to an end with {server.name} within {timeout:g} s ({verb})",
+            "See that it answers LDAP, Kerberos, SMB and RPC; a large domain may need a higher join_timeout.",
+        ) from None
 
 
 def _require(done: Completed, server: Server, asked: _Asked) -> None:

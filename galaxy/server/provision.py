@@ -10,7 +10,7 @@ import shutil
 import string
 from pathlib import Path
 
-from galaxy.host.errors import HostError, InputError, ServerError
+from galaxy.host.errors import CommandTimeoutError, HostError, InputError, ServerError
 from galaxy.host.files import MORE_SPACE, says_full
 from galaxy.host.process import Completed
 from galaxy.server.config import Server
@@ -44,7 +44,13 @@ def provision(server: Server, password: str, timeout: float) -> None:
     script = with_samba_tool(_SCRIPT.read_text(encoding="utf-8"))
     argv = (INIT, *script, json.dumps(_words(server)))
     box = sandbox(server, rootfs_of(server), argv, Isolated())
-    done = run_once(server, write_bundle(server, box), password, timeout)
+    try:
+        done = run_once(server, write_bundle(server, box), password, timeout)
+    except CommandTimeoutError:
+        raise ServerError(
+            f"the domain {server.config.realm} was not made within {timeout:g} s",
+            "Look what keeps the host busy, or raise provision_timeout in galaxy.toml.",
+        ) from None
     (server.log / "provision.log").write_text(done.output.replace(password, "(password)"), encoding="utf-8")
     if done.returncode != 0:
         raise _refusal(server, done)

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, ServerError
-from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.files import sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
@@ -26,7 +26,7 @@ from galaxy.image.catalogue import SHORT
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import lifecycle, running
 from galaxy.server.config import PENDING, Server, load, pending_server
-from galaxy.server.copying import copy_state, space_of, sync_file_system
+from galaxy.server.copying import copy_state, space_of
 from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
 from galaxy.server.hold import hold

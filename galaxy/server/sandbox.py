@@ -49,9 +49,12 @@ _MASKED = tuple(
         "scsi",
         "kallsyms",
         "kmsg",
+        "timer_stats",
+        "asound",
     )
 )
-_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
+# The last one restarts the host for whoever is root, whatever it was denied otherwise (sysrq(8)).
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

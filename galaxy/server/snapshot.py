@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from galaxy.host.errors import ServerError
-from galaxy.host.files import require_space, sync_folder, write_atomic
+from galaxy.host.files import require_space, sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
 from galaxy.server import lifecycle, running
 from galaxy.server.config import CONFIG, Network, Server
 from galaxy.server.container import handle
 from galaxy.server.contents import shares_blocks
-from galaxy.server.copying import Copied, copy_state, freshen, space_of, sync_file_system
+from galaxy.server.copying import Copied, copy_state, freshen, space_of
 from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound

@@ -110,13 +110,13 @@ def _domain(ping: bytes, facts: dict[str, bytes]) -> Domain:
 def _name(data: bytes, place: int) -> tuple[str, int]:
     """A DNS name and where the next one begins (RFC 1035 4.1.4); a pointer leads backwards only."""
     labels: list[str] = []
-    after = 0
+    after, lowest = 0, place
     while size := data[place]:
         if size >= 0xC0:
             target = struct.unpack_from(">H", data, place)[0] & 0x3FFF
-            if target >= place:
+            if target >= lowest:  # also not back to where it was: nobody would come to an end
                 raise ValueError("a pointer that leads nowhere")
-            after, place = after or place + 2, target
+            after, place, lowest = after or place + 2, target, target
         else:
             labels.append(data[place + 1 : place + 1 + size].decode())
             place += 1 + size

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from galaxy.host.files import sha256_text
+from galaxy.host.files import sha256_text, sync_file_system
 from galaxy.host.journal import journal
 from galaxy.host.lock import locked
 from galaxy.server.config import Server
@@ -49,4 +49,5 @@ def _keep(server: Server, folder: Path) -> None:
         entry.on_failure("tree", making)
         making.mkdir(mode=0o700)
         copy_state(server.folder, making)
+        sync_file_system(making)
         making.rename(folder)

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, InputError, ServerError
-from galaxy.host.files import sync_folder, write_atomic
+from galaxy.host.files import sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal, undoes
 from galaxy.host.process import run
 from galaxy.host.progress import say, step
@@ -36,7 +36,6 @@ from galaxy.server.config import (
     server_of,
 )
 from galaxy.server.container import delete
-from galaxy.server.copying import sync_file_system
 from galaxy.server.create import CreateRequest, begin
 from galaxy.server.history import REJOIN, UpgradeRecord
 from galaxy.server.history import record as remember
