@@ -45,6 +45,7 @@ def _restore(world: World, archive: Path) -> None:
     directory = f"-H {place}/private/sam.ldb"
     written = list(world.written)[-_ASKED:]
     found = [Command(run=f"ldbsearch {directory} -b {dn} -s base cn", says="# 1 entries") for dn in written]
+    policy = f"{place}/state/sysvol/{{realm}}/Policies/{{policy}}/GPT.INI"
     do(
         world,
         (
@@ -54,6 +55,10 @@ def _restore(world: World, archive: Path) -> None:
                 says="Backup file successfully restored",
             ),
             *found,
+            Command(
+                run=f"ldbsearch {directory} (sAMAccountName=Administrator) unicodePwd", says="unicodePwd::"
+            ),
+            Command(run=f"samba-tool ntacl get --as-sddl {policy} -s {place}/etc/smb.conf", says="O:.*D:"),
             Command(run=f"samba-tool dbcheck --cross-ncs {directory}", says=r"\(0 errors\)"),
         ),
     )

@@ -25,7 +25,7 @@ _DEFAULT_POLICY = "{31B2F340-016D-11D2-945F-00C04FB984F9}"
 # A command's time, and what a table may take: samba 4.20.0 to 4.20.7 never came to the end of an offline backup.
 _COMMAND_SECONDS, _SECONDS = 60, 200.0
 # How often what may not be answered is asked, and how long it is waited for.
-_TRIES, _TRY_SECONDS = 6, 8
+_TRIES, _TRY_SECONDS = 4, 8
 _SECRETS = ("password", "secret", "secret2")
 # What none of them may say: a Python error, or that the C library lacks a code page.
 _NEVER = r"Traceback \(most recent|uncaught exception|unavailable - using"
@@ -39,8 +39,8 @@ class Command(BaseModel):
     address and the administrator, so that samba-tool goes over the network and not into the database. When the
     command has ended with 0, the regular expression `says` must be found in what it said, and `no` must not. `given`
     is its standard input; `password` what it reads where PASSWD_FILE says, for programs that are no samba-tool: their
-    words can be seen. Versions before `since` have no such command. `again`: it may never be answered, through no fault
-    of the server, and is asked again then.
+    words can be seen. Versions before `since` have no such command. `again`: a server that is busy may not answer it,
+    or refuse, and is asked again then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -43,8 +43,9 @@ class _Story:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Day:
-    """What the clients go by: whether they hurry, and whether it is over."""
+    """What the clients go by: whether they hurry, whether that is for a change under way, and whether it is over."""
 
+    changing: threading.Event = field(default_factory=threading.Event)
     hurry: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -56,11 +57,13 @@ class _Day:
     @contextmanager
     def rush(self) -> Iterator[None]:
         """The clients hurry while the block lasts."""
+        self.changing.set()
         self.hurry.set()
         try:
             yield
         finally:
             self.hurry.clear()
+            self.changing.clear()
 
     def end(self) -> None:
         """No further logon."""
@@ -117,14 +120,14 @@ def _live(
     config = kerberos.file("follower.")
     config.write_text(_config(hosts[0]), encoding="utf-8")
     while not day.over.is_set():
-        began, rushed = time.monotonic(), day.hurry.is_set()
+        began, rushed = time.monotonic(), day.changing.is_set()
         try:
             _log_on(hosts, kerberos, config, name, password)
         except Exception as error:  # noqa: BLE001 - a thread has nobody to raise to; any trouble is a failed logon
             story.failures.append(f"{type(error).__name__}: {error}"[:500])
         else:
             story.logons += 1
-            story.rushed += rushed or day.hurry.is_set()
+            story.rushed += rushed or day.changing.is_set()
         story.longest = max(story.longest, time.monotonic() - began)
         day.rest()
 

@@ -25,6 +25,7 @@ _CHECKED = (
         attributes=("rIDNextRID",),
         lost=r"\d+",
         added=r"\d+",
+        rises=True,
         reason="the numbers that those accounts got, of the server's own pool",
     ),
 )

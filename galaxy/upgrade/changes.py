@@ -137,6 +137,7 @@ def _changed(told: dict[str, Any]) -> Changed:
         links={name: (added, removed) for name, (added, removed) in told["links"].items()},
         passing=told["passing"],
         dynamic=told["dynamic"],
+        manual=told["manual"],
         when=told["when"],
     )
 

@@ -35,6 +35,7 @@ class Rule(BaseModel):
     expired: bool = Field(
         default=False, description="only a deleted object that is past its tombstone lifetime"
     )
+    rises: bool = Field(default=False, description="both sides are numbers, and no number becomes smaller")
     reason: str = Field(min_length=20)
 
 
@@ -73,6 +74,7 @@ class _Holding:
             and _all_match(self.lost, difference.lost)
             and _all_match(self.added, difference.added)
             and (self.added is None or difference.added != ())
+            and (not self.rule.rises or _rises(difference))
         )
 
 
@@ -122,6 +124,10 @@ def _all_match(pattern: re.Pattern[str] | None, values: tuple[str, ...]) -> bool
     if pattern is None:
         return not values
     return all(pattern.fullmatch(value) for value in values)
+
+
+def _rises(difference: Difference) -> bool:
+    return min(map(int, difference.added)) >= max(map(int, difference.lost))
 
 
 def _time(text: str) -> datetime:

@@ -29,19 +29,24 @@ _OWN_DSA = {"msDS-Behavior-Version", "options", "msDS-ReplicationEpoch", "msDS-H
 _SITE = {"interSiteTopologyGenerator"}
 # The KCC's connections, RID blocks, keys that are made when first needed.
 _OWN_KINDS = {"rIDSet", "rIDManager", "nTDSConnection", "secret"}
-# What a DC registers of itself besides its name: `_ldap._tcp` and the like, `gc`, its GUID's alias, the zones' own
-# serial number, which counts every other change.
+# A key that a DC makes when it is first needed, and that cannot be made again: what it protects is lost with it.
+_BACKUP_KEY = "cn=bckupkey"
+# What a DC registers of itself besides its name (Samba's dns_update_list), and the nodes that its zones begin with.
 _OWN_RECORD = re.compile(
-    r"DC=(@|gc|DomainDnsZones|ForestDnsZones|_[^,]*|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}),",
+    r"DC=(gc|DomainDnsZones|ForestDnsZones|_msdcs|_sites|_tcp|_udp|_(ldap|kerberos|kpasswd|gc)\._(tcp|udp)(\.[^,]*)?"
+    r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}),",
     re.IGNORECASE,
 )
+# The zone's own name: its serial number counts every other change, and with it are its name servers' addresses.
+_APEX = "dc=@,"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """One object that is not what it was. `attributes`: those changed; `links`: added and removed values by name.
 
-    `passing`: made and deleted again since. `dynamic`: a DNS name whose records its host refreshes. `when`: ISO 8601.
+    `passing`: made and deleted again since. `dynamic`: a DNS name whose records its host refreshes; `manual`: one that
+    has records of other kinds than a DC registers for a zone. `when`: ISO 8601.
     """
 
     dn: str
@@ -51,15 +56,20 @@ class Changed:
     links: dict[str, tuple[int, int]]
     passing: bool
     dynamic: bool
+    manual: bool
     when: str
 
 
 def by_machine(changed: Changed, config: ServerConfig) -> bool:
     """Whether the server did that by itself, or will do it again."""
-    if changed.kind in _OWN_KINDS or changed.passing:
+    if changed.passing:
         return True
+    if changed.kind in _OWN_KINDS:
+        return not changed.dn.lower().startswith(_BACKUP_KEY)
     dn, host = changed.dn.lower(), config.hostname.lower()
     if changed.kind == "dnsNode":
+        if dn.startswith(_APEX):
+            return not changed.manual
         return changed.dynamic or dn.startswith(f"dc={host},") or bool(_OWN_RECORD.match(changed.dn))
     if changed.what != "changed" or changed.links:
         return False

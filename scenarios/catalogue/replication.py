@@ -14,7 +14,7 @@ from scenarios.world import World
 
 Figures = Mapping[str, float]
 _DBCHECK_SECONDS = 100.0
-_COMPARED = ("domain", "configuration", "dnsdomain", "dnsforest")
+_COMPARED = ("domain", "configuration", "schema", "dnsdomain", "dnsforest")
 # A DC's server object (configuration) names its account (domain). Where the object comes before the account, which is
 # chance, Samba keeps the link and never makes its way back: repl_meta_data.c lets a target of another partition be
 # missing. `samba-tool dbcheck --fix` makes it; nothing of replication needs it.

@@ -55,15 +55,28 @@ def _restore(world: World) -> Figures:
     """By the snapshot: what is listed goes when somebody agrees, and nothing before."""
     process = status(world.dc).pid
     lost = frozenset(list(world.written)[-_ACCOUNTS:])  # what was written after the last upgrade
+    names = _add_records(world)
     offer = _require_refused(world, Way.SNAPSHOT, "nobody has confirmed")
     assert status(world.dc).pid == process, "a rollback that was refused has touched the server"
-    unlisted = [dn for dn in lost if dn not in "\n".join(offer.loses)]
+    unlisted = [dn for dn in (*lost, *names) if dn not in "\n".join(offer.loses)]
     assert not unlisted, f"what would be lost is not listed: {unlisted[0]}"
     require_kept(world)
     report = _go(world, Way.SNAPSHOT)
     _require_only_lost(world, lost)
     write_account(world)
     return _told(report)
+
+
+def _add_records(world: World) -> tuple[str, ...]:
+    """DNS records of people, at names beside which a DC has its own; how a list begins with each."""
+    with partners(world, "dc1") as (dc,):
+        zone = dc.target.dns_domain
+        for name, kind, data in (
+            ("@", "MX", f"mail.{zone} 10"),
+            ("_imap._tcp", "SRV", f"mail.{zone} 143 0 100"),
+        ):
+            dc.tool("dns", "add", dc.target.address, zone, name, kind, data)
+    return "DC=@,", "DC=_imap._tcp,"
 
 
 def _require_only_lost(world: World, lost: AbstractSet[str]) -> None:
@@ -77,7 +90,11 @@ def _require_only_lost(world: World, lost: AbstractSet[str]) -> None:
 
 def _join(world: World) -> Figures:
     world.join("dc2", world.images[0])
-    return {"ready_s": start(world.server("dc2"), world.settings).all}
+    ready = start(world.server("dc2"), world.settings)
+    with partners(world, "dc2") as (joined,):
+        lacking = [dn for dn in world.written if not joined.has(dn)]
+    assert not lacking, f"the new DC lacks {lacking[0]}"
+    return {"ready_s": ready.all}
 
 
 def _refuse(world: World) -> Figures:

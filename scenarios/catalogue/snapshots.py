@@ -17,6 +17,8 @@ from scenarios.world import World
 from verify.clients.waiting import within
 
 Figures = Mapping[str, float]
+# Seconds: a hundred times what it takes.
+_MOST_HELD = 2.0
 _REASON = "while a client writes"
 _SECONDS = 30.0
 
@@ -46,6 +48,7 @@ def _snapshot(world: World) -> Figures:
         dn: word for dn, word in world.written.items() if dn not in known and dn not in acknowledged[:after]
     }
     world.written = {**known, **dict.fromkeys(acknowledged[:before], "")}
+    assert kept.held < _MOST_HELD, f"a client that writes waited for {kept.held:.1f} s"
     return {"held_ms": kept.held * 1000, "taken_s": kept.seconds, "writes_before": before}
 
 

@@ -5,6 +5,7 @@ or all but some bytes, so that what comes next meets ENOSPC at once or a little 
 after the server has been looked at.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,8 +81,9 @@ def _round(ground: Ground, wanted: Fill, tally: Tally, say: Say) -> bool:
     filler, log = ground.store.root / "filler", ground.folder / "galaxy.log"
     where = f"{wanted.boundary}, {wanted.leave} bytes left"
     try:
+        begins = log.stat().st_size if log.exists() else 0
         ended = forked(lambda: _upgrade_filled(ground, wanted, filler), log=log)
-        said = tail(log) if ended.code else "done"
+        said = tail(log, begins) if ended.code else "done"
         with ground.scribe_still():
             version = ground.require_serving()
     except Exception as error:
@@ -115,5 +117,5 @@ def _upgrade_filled(ground: Ground, wanted: Fill, filler: Path) -> None:
 
 def _require_words(code: int, said: str, where: str) -> None:
     """An upgrade that fails for a full disk says so."""
-    if code and not any(word in said.lower() for word in ("space", "full")):
+    if code and not re.search(r"no space|free some space|disk full|is full|are free", said, re.IGNORECASE):
         raise LostError(f"the disk was full at {where}, and the upgrade says: {said}")

@@ -130,11 +130,16 @@ class Ground:
         self.scribe = None
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many writes have been acknowledged."""
-        deadline = time.monotonic() + 60
-        while self.ledger.count < count:
+        """Wait until so many writes have been acknowledged, of which one at least of each kind came meanwhile."""
+        deadline, before = time.monotonic() + 60, self.ledger.counts
+        while self.ledger.count < count or any(
+            now <= then for now, then in zip(self.ledger.counts, before, strict=True)
+        ):
             if time.monotonic() > deadline:
-                raise LostError(f"{self.ledger.count} of {count} writes were taken in 60 s: {self._said()}")
+                now = self.ledger.counts
+                raise LostError(
+                    f"after 60 s {before} users and files are {now}, {count} in all: {self._said()}"
+                )
             time.sleep(0.02)
 
     @contextmanager

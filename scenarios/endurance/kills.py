@@ -120,6 +120,8 @@ def each(ground: Ground, rounds: Sequence[Round], work: Callable[[Round], Round 
     waiting = list(rounds)
     while waiting:
         if ground.worn:
+            if errors := ground.dbcheck():
+                raise LostError(f"dbcheck finds {errors} errors before the domain begins anew")
             ground.reset()
         with ground.writing():
             while waiting and not ground.worn:
@@ -141,6 +143,8 @@ def _round(ground: Ground, kill: Kill, tally: Tally, say: Say) -> bool:
     if kill.recovery:
         again = forked(lambda: _recover(ground), log=ground.folder / "galaxy.log", kill_after=kill.recovery)
         tally.recoveries_killed += again.killed
+        if not again.killed and again.code:
+            raise LostError(f"the recovery after {where} failed: {tail(ground.folder / 'galaxy.log')}")
     killed = time.monotonic()
     try:
         recover(ground.store)
@@ -175,6 +179,7 @@ def _recover(ground: Ground) -> None:
     recover(ground.store)
 
 
-def tail(log: Path) -> str:
-    """The last lines of a log."""
-    return " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-4:])
+def tail(log: Path, begins: int = 0) -> str:
+    """The last lines of a log, of what was written from an octet on."""
+    text = log.read_bytes()[begins:].decode(errors="replace")
+    return " / ".join(text.strip().splitlines()[-4:])

@@ -43,7 +43,12 @@ class Ledger:
     @property
     def count(self) -> int:
         """How many writes have been acknowledged."""
-        return len(self.names(USERS)) + len(self.names(FILES))
+        return sum(self.counts)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many users and how many files have been acknowledged."""
+        return len(self.names(USERS)), len(self.names(FILES))
 
     def lost(self, target: Target, share: Path) -> list[str]:
         """Every acknowledged write that is not there, in words; `share` is sysvol on this host.

@@ -1,7 +1,7 @@
 """Runs inside a running DC: does what an administrator does there, command by command.
 
 Standard input is JSON: {"commands": [{"words", "given", "password", "again"}, ...], "seconds": for each, "tries" and
-"try_seconds": for those to be asked `again` when they are not answered}. Prints a line of JSON for each command as it
+"try_seconds": for those to be asked `again`, ever longer, until they end well}. Prints a line of JSON for each command as it
 ends: {"code", "said"}; a command that is still running after its time was killed: -9.
 samba-tool's commands run in children of this process, which has loaded what takes samba-tool most of a second to load,
 and in which a password among the words is in no argument list.
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 
@@ -80,9 +81,11 @@ def main():
     load(asked["commands"])
     for command in asked["commands"]:
         tries, seconds = (asked["tries"], asked["try_seconds"]) if command["again"] else (1, asked["seconds"])
-        for _ in range(tries):
-            code, said = run(command, seconds)
-            if code != -signal.SIGKILL:
+        for number in range(tries):
+            if number:
+                time.sleep(1)
+            code, said = run(command, seconds * (number + 1))
+            if code == 0:
                 break
         print(json.dumps({"code": code, "said": said}), flush=True)
 

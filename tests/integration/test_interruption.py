@@ -52,10 +52,13 @@ def interrupt(own: Store, log: Path, words: tuple[str, ...], stage: str, number:
     """Run a command until its output has `stage` in it and half a second more; returns its exit code."""
     deadline = time.monotonic() + 300
     with background([*GALAXY, *words], log=log, env={"GALAXY_ROOT": str(own.root)}) as process:
-        while stage not in log.read_text() and process.poll() is None:
+        # A start says nothing before it is done; its entry is there before its acts.
+        while (
+            not (stage in log.read_text() if stage else any(own.journal.iterdir())) and process.poll() is None
+        ):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        time.sleep(0.5)
+        time.sleep(0.5 if stage else 0.0)
         assert process.poll() is None, f"it has ended before it could be interrupted: {log.read_text()}"
         process.send_signal(number)
         return process.wait(timeout=90)

@@ -113,7 +113,7 @@ def test_an_upgrade_keeps_everything(upgraded: Upgraded) -> None:
     assert comparison.objects > 3600 + USERS
     for area in ("directory", "files", "keytabs", "secrets", "idmap", "privileges", "databases"):
         assert upgraded.before.counts[area] > 0, f"no {area} in the dump"
-    assert max(upgraded.before.seconds, upgraded.after.seconds) < 15, "a small domain takes long"
+    assert max(upgraded.before.seconds, upgraded.after.seconds) < 120, "a small domain takes long"
 
 
 def test_no_secret_is_in_a_dump(upgraded: Upgraded) -> None:

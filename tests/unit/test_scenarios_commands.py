@@ -187,5 +187,5 @@ def test_what_is_not_answered_is_asked_again(inside, tmp_path):
     assert inside({"words": ["sh", "-c", never], "again": True})[0]["code"] == -9
     assert len(count.read_text().split()) == 3
     count.unlink()
-    assert inside({"words": ["sh", "-c", f"echo x >>{count}; exit 1"], "again": True})[0]["code"] == 1
-    assert len(count.read_text().split()) == 1
+    assert inside({"words": ["sh", "-c", f"echo x >>{count}; exit 1"]})[0]["code"] == 1
+    assert len(count.read_text().split()) == 1, "only what is to be asked again"

@@ -181,6 +181,7 @@ OTHER = "SRV 0 100 389 dc2.ad.example.org ttl=900 rank=240 static"
         ("idmap", "idmap.ldb CN=S-1-5-15", {"xidNumber": ["3000020"]}, None, False),
         ("idmap", "idmap.ldb CN=S-1-5-15", {"xidNumber": ["1"]}, {"xidNumber": ["2"]}, False),
         ("idmap", "idmap.ldb CN=CONFIG", {"xidNumber": ["1"]}, {"xidNumber": ["2"]}, True),
+        ("idmap", "idmap.ldb CN=CONFIG", {"xidNumber": ["3000025"]}, {"xidNumber": ["3000000"]}, False),
         ("idmap", "idmap.ldb CN=CONFIG", {"upperBound": ["1"]}, {"upperBound": ["2"]}, False),
         ("files", "/etc/samba/smb.conf", {"content": ["1"]}, {"content": ["2"]}, False),
         ("files", CACHE, None, {"content": ["1"], "mode": ["-rw-r--r--"]}, True),

@@ -85,6 +85,7 @@ def changed(dn, kind="user", what="changed", **more):
         "links": {},
         "passing": False,
         "dynamic": False,
+        "manual": False,
         "when": "2026-01-02T03:04:05+00:00",
     }
     return Changed(dn=dn, kind=kind, what=what, **{**values, **more})
@@ -105,7 +106,10 @@ ZONE = f"DC=ad.example.org,CN=MicrosoftDNS,DC=DomainDnsZones,{BASE}"
         ),
         changed(f"CN=RID Set,CN=DC1,OU=Domain Controllers,{BASE}", "rIDSet", attributes=("rIDNextRID",)),
         changed(f"DC=dc1,{ZONE}", "dnsNode", attributes=("dnsRecord",)),
-        changed(f"DC=_ldap._tcp,{ZONE}", "dnsNode", "created", attributes=("dnsRecord",)),
+        changed(f"DC=_ldap._tcp,{ZONE}", "dnsNode", "created", attributes=("dnsRecord",), manual=True),
+        changed(
+            f"DC=_ldap._tcp.Default-First-Site-Name._sites.dc,{ZONE}", "dnsNode", attributes=("dnsRecord",)
+        ),
         changed(f"DC=@,{ZONE}", "dnsNode", attributes=("dnsRecord",)),
         changed(f"DC=laptop,{ZONE}", "dnsNode", "created", attributes=("dnsRecord",), dynamic=True),
         changed(f"CN=gone,CN=Users,{BASE}", what="deleted", passing=True),
@@ -129,6 +133,9 @@ def test_the_machines_own_changes_are_known(server, item):
         changed(f"DC=www,{ZONE}", "dnsNode", "created", attributes=("dnsRecord",)),
         changed(f"DC=dc10,{ZONE}", "dnsNode", "created", attributes=("dnsRecord",)),
         changed(BASE, "domainDNS", attributes=("minPwdLength",)),
+        changed(f"DC=@,{ZONE}", "dnsNode", attributes=("dnsRecord",), manual=True),
+        changed(f"DC=_sip._tls,{ZONE}", "dnsNode", "created", attributes=("dnsRecord",), manual=True),
+        changed(f"CN=BCKUPKEY_9d3f Secret,CN=System,{BASE}", "secret", "created"),
     ],
     ids=lambda item: f"{item.kind}-{item.dn.partition(',')[0]}-{item.what}",
 )
@@ -144,7 +151,7 @@ class TestChanges:
     def test_samba_may_say_what_it_likes_between_the_lines(self):
         told = {
             "dn": "CN=x", "kind": "group", "what": "changed", "passing": False, "attributes": ["cn"],
-            "links": {"member": [2, 1]}, "dynamic": False, "when": "",
+            "links": {"member": [2, 1]}, "dynamic": False, "manual": False, "when": "",
         }  # fmt: skip
         found = tuple(parse(f"a warning\n{json.dumps(told)}\n{{no json}}\n"))
         assert [item.dn for item in found] == ["CN=x"]

@@ -64,13 +64,26 @@ def links(message, usn):
     return found
 
 
-def dynamic(message):
-    """Whether all records of a DNS node were written by their hosts: those have a time stamp (MS-DNSP 2.3.2.2)."""
+# Of a zone itself: none, its serial number, its name servers and their addresses (MS-DNSP 2.2.2.1.1).
+OF_ZONES = {0, dnsp.DNS_TYPE_A, dnsp.DNS_TYPE_AAAA, dnsp.DNS_TYPE_NS, dnsp.DNS_TYPE_SOA}
+
+
+def records_of(message):
+    """The records of a DNS node; None when one of them cannot be read."""
     try:
-        records = [ndr_unpack(dnsp.DnssrvRpcRecord, bytes(raw)) for raw in message.get("dnsRecord", [])]
+        return [ndr_unpack(dnsp.DnssrvRpcRecord, bytes(raw)) for raw in message.get("dnsRecord", [])]
     except Exception:
-        return False
+        return None
+
+
+def dynamic(records):
+    """Whether all records of a DNS node were written by their hosts: those have a time stamp (MS-DNSP 2.3.2.2)."""
     return bool(records) and all(record.dwTimeStamp for record in records)
+
+
+def manual(records):
+    """Whether a DNS node has records of other kinds than a DC registers for a zone."""
+    return records is None or any(int(record.wType) not in OF_ZONES for record in records)
 
 
 def plain(dn):
@@ -107,6 +120,7 @@ def main():
                 continue
             seen.add(guid)
             names, newest = own_attributes(samdb, message, usn)
+            records = records_of(message)
             deleted = "isDeleted" in message
             created = "uSNCreated" in message and int(message["uSNCreated"][0]) > usn
             print(
@@ -118,7 +132,8 @@ def main():
                         "passing": deleted and created,
                         "attributes": names,
                         "links": links(message, usn),
-                        "dynamic": dynamic(message),
+                        "dynamic": dynamic(records),
+                        "manual": manual(records),
                         "when": when(newest) if newest else written(message),
                     }
                 )

@@ -9,6 +9,7 @@ from samba.dcerpc import xattr
 from samba.ndr import ndr_unpack
 from values import DIGEST
 
+SYSVOL = "/var/lib/samba/sysvol/"
 ROOTS = ("/etc/samba", "/var/lib/samba")
 # Databases are read by their own modules; the others are of the moment: locks, logs, sockets' folders.
 DATABASES = (".ldb", ".tdb", ".mdb", ".mdb-lock", ".ldb-lock")
@@ -21,9 +22,10 @@ def dump_files(sink):
     for root in ROOTS:
         dump_file(sink, root)
         for where, folders, files in os.walk(root):
-            folders[:] = sorted(name for name in folders if name not in MOMENTARY)
+            peoples = (where + "/").startswith(SYSVOL)  # nothing in there is Samba's own
+            folders[:] = sorted(name for name in folders if peoples or name not in MOMENTARY)
             for name in sorted(folders + files):
-                if not name.endswith(DATABASES):
+                if peoples or not name.endswith(DATABASES):
                     dump_file(sink, os.path.join(where, name))
 
 

@@ -122,6 +122,7 @@ def test_a_killed_join_is_taken_out_of_the_domain_by_the_next_command(machine, w
     while "DC2$" not in left(machine)[1]:
         assert run.poll() is None, run.communicate()
         assert time.monotonic() < deadline, "the join never made its account"
+    assert run.poll() is None, "the join was done before it could be killed"
     run.kill()
     run.communicate()
     assert left(machine) != before, "the kill came too early to leave anything"
