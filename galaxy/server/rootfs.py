@@ -15,7 +15,7 @@ def image_of(server: Server) -> Image:
     if not folder.is_dir():
         raise PolicyError(
             f"image {server.config.image_id[:SHORT]} of {server.name} is not in the store",
-            "Import it again (galaxy image import). Built anew there from the same inputs it has the same id.",
+            "Import it again (galaxy image import). Built anew on such a host from the same inputs it has the same id.",
         )
     return load_image(folder)
 

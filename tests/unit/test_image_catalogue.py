@@ -1,6 +1,7 @@
 """References, damaged images, manifests that were tampered with, and images between stores."""
 
 import hashlib
+import io
 import json
 import tarfile
 from collections.abc import Callable
@@ -247,6 +248,32 @@ def test_other_files_are_no_exports(store: Store, tmp_path: Path) -> None:
     for name in ("text", "other.tar", "nothing"):
         with pytest.raises(InputError):
             import_image(store, tmp_path / name)
+
+
+def test_an_export_with_a_hole_in_it_is_refused(store: Store, make: Maker, tmp_path: Path) -> None:
+    """A small file could fill the disk that servers write to."""
+    _, path = exported(store, make, tmp_path)
+    with tarfile.open(path) as archive:
+        members = [(member, archive.extractfile(member).read()) for member in archive]  # type: ignore[union-attr]
+    with tarfile.open(tmp_path / "sparse.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        for member, body in members:
+            if member.name == "image.squashfs":
+                member.type = tarfile.GNUTYPE_SPARSE
+            archive.addfile(member, io.BytesIO(body))
+    with pytest.raises(InputError):
+        import_image(store, tmp_path / "sparse.tar")
+    assert not list(store.images.iterdir())
+
+
+def test_an_import_replaces_a_manifest_that_was_changed_and_can_be_read(
+    store: Store, make: Maker, tmp_path: Path
+) -> None:
+    image, path = exported(store, make, tmp_path)
+    place = import_image(store, path).path / "manifest.json"
+    place.chmod(0o644)
+    other = image.manifest.provenance.model_copy(update={"version": "4.24.7"})
+    place.write_text(image.manifest.model_copy(update={"provenance": other}).model_dump_json())
+    assert import_image(store, path).manifest == image.manifest
 
 
 @pytest.mark.parametrize("compression", [FAST, SMALL])

@@ -96,3 +96,18 @@ def test_a_tree_that_changes_while_it_is_read_is_refused_and_the_copy_goes(tree,
     ):
         source.fetch(spec, entry, into)
     assert not into.exists()
+
+
+def test_names_of_any_bytes_count(tree):
+    before = digest(tree)
+    (tree / os.fsdecode(b"caf\xe9.c")).write_text("int b;")
+    assert digest(tree) != before
+
+
+def test_a_file_that_cannot_be_read_is_named(tree, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("galaxy.release.directory.sha256_file", refuse)
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        digest(tree)

@@ -154,3 +154,10 @@ def test_the_question_is_ldap():
     tag, content, rest = read(tlv(0x30, integer(1), surveying._PING))
     assert (tag, rest) == (0x30, b"")
     assert b"NtVer" in content
+
+
+@pytest.mark.parametrize("data", [b"\1a\xc0\x00", b"\xc0\x00", b"\1a\1b\xc0\x02\xc0\x00"])
+def test_a_name_that_leads_round_in_a_circle_is_refused(data):
+    for place in (0, len(data) - 2):
+        with pytest.raises(ValueError, match="leads nowhere"):
+            surveying._name(data, place)

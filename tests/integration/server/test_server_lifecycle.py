@@ -69,7 +69,8 @@ def test_processes_are_confined(dc, process):
 
 
 @pytest.mark.parametrize(
-    "place", ["/usr/lib/new", "/etc/passwd", "/etc/resolv.conf", "/proc/sys/kernel/panic"]
+    "place",
+    ["/usr/lib/new", "/etc/passwd", "/etc/resolv.conf", "/proc/sys/kernel/panic", "/proc/sysrq-trigger"],
 )
 def test_the_root_is_read_only(dc, place):
     assert dc.galaxy("exec", "dc1", "--", "sh", "-c", f"echo x >>{place}").code != 0
