@@ -45,10 +45,11 @@ def found_store() -> Store:
     return store
 
 
-def ready_store(purpose: str, subject: str = "") -> Store:
+def ready_store(purpose: str, subject: str | None = None) -> Store:
     """The store for a command that changes things: as root, made if absent, what was interrupted undone.
 
-    `subject`: what it is about, a server's name. What could not be undone before is tried again for that alone.
+    `subject`: the server that it is about: of what could not be undone before only that is tried again, for a server
+    shall not wait for another.
     """
     need_root(purpose)
     store = found_store().ensure()
@@ -56,7 +57,7 @@ def ready_store(purpose: str, subject: str = "") -> Store:
     return store
 
 
-def settle(store: Store, subject: str = "") -> None:
+def settle(store: Store, subject: str | None = None) -> None:
     """Undo what was interrupted. What cannot be undone is told: it must not keep another server from being started."""
     try:
         for line in recover(store, subject):

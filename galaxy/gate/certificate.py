@@ -182,8 +182,9 @@ def withdraw(store: Store, image_id: str, started: datetime) -> bool:
     existed = file.exists()
     for gone in (file, file.with_name(RESULTS_FILE)):
         gone.unlink(missing_ok=True)
+    latest = max(started, _withdrawn(store, image_id) or started)  # an older run may end later
     try:
-        write_atomic(file.with_name(_WITHDRAWN_FILE), f"{started.isoformat()}\n")
+        write_atomic(file.with_name(_WITHDRAWN_FILE), f"{latest.isoformat()}\n")
     except OSError as error:
         say(f"warning: that the certificate of {image_id[:12]} was withdrawn could not be noted: {error}")
     return existed

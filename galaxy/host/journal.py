@@ -30,6 +30,8 @@ Handler = Callable[[str], None]
 # How the kernel writes spaces and backslashes in mountinfo.
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 _HANDLERS: dict[str, Handler] = {}
+# The verb of commands, and parts of commands, that read a server's data and change nothing of it.
+LOOK = "look"
 # Entries that this process is undoing.
 _SETTLING: set[Path] = set()
 # Entries whose blocks this thread is in, the innermost last.
@@ -213,7 +215,8 @@ def _undo_after(error: BaseException, entry: Entry, outer: Entry | None) -> None
         told.add_note(f"not undone: {failure} (galaxy recover tries again)")
     if failures and isinstance(told, InterruptedByUser):
         told.hint = _half_made_words([f"{entry.verb} of {entry.subject}"])
-    if failures and outer is not None:
+    # What only looks at a server leaves nothing that could run in its place.
+    if failures and outer is not None and entry.verb != LOOK:
         outer.left.append(entry)
     if told is not error:
         raise told from error

@@ -28,7 +28,7 @@ def mounted_root(store: Store, image: Image) -> Path:
     point = mount_point(store, image.id)
     if str(point) in mount_points():
         return point
-    with locked(store, f"mount-{image.id}", wait=60):
+    with locked(store, image_lock(image.id), wait=60):
         if str(point) not in mount_points():
             _mount(store, image, point)
     return point
@@ -40,6 +40,11 @@ def mount_point(store: Store, image_id: str) -> Path:
     By its whole id: another image with the same first digits can be made on purpose.
     """
     return store.mounts.resolve() / image_id
+
+
+def image_lock(image_id: str) -> str:
+    """The name of the lock under which an image is mounted, is replaced, gets its first server, or goes."""
+    return f"mount-{image_id}"
 
 
 def is_intact(squashfs: Path, image_id: str) -> bool:

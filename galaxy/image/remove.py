@@ -8,7 +8,7 @@ from galaxy.host.journal import journal
 from galaxy.host.lock import locked
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT, Catalogue
-from galaxy.image.mount import unmount
+from galaxy.image.mount import image_lock, unmount
 
 _DOOMED = ".removing-"
 
@@ -56,8 +56,3 @@ def _finish_others(store: Store) -> None:
     for doomed in store.images.glob(f"{_DOOMED}*"):
         with suppress(InputError), locked(store, image_lock(doomed.name.removeprefix(_DOOMED)), wait=0):
             shutil.rmtree(doomed, ignore_errors=True)
-
-
-def image_lock(image_id: str) -> str:
-    """The name of the lock under which an image gets its first server, or goes."""
-    return f"mount-{image_id}"

@@ -13,7 +13,7 @@ from galaxy.host.lock import locked
 from galaxy.host.progress import step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
-from galaxy.image.remove import image_lock
+from galaxy.image.mount import image_lock
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import names
 from galaxy.server.broken import configs

@@ -127,7 +127,8 @@ def _all_match(pattern: re.Pattern[str] | None, values: tuple[str, ...]) -> bool
 
 
 def _rises(difference: Difference) -> bool:
-    return min(map(int, difference.added)) >= max(map(int, difference.lost))
+    numbers = difference.lost and difference.added
+    return bool(numbers) and min(map(int, difference.added)) >= max(map(int, difference.lost))
 
 
 def _time(text: str) -> datetime:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from galaxy.host.journal import Entry, journal
+from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.host.wording import first_of
 from galaxy.release.version import Version
 from galaxy.server.config import Server
@@ -63,7 +63,7 @@ def notices(server: Server, old: ImageChoice, new: ImageChoice) -> tuple[str, ..
         for change in CHANGES
         if Version.parse(old.version) < Version.parse(change.since) <= Version.parse(new.version)
     ]
-    with journal(server.store, "look", server.name) as entry:
+    with journal(server.store, LOOK, server.name) as entry:
         told = [*_concerned(entry, server, crossed), *_complaints(entry, server, new)]
     return tuple(told)
 

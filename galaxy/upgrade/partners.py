@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from galaxy.host.errors import PolicyError
-from galaxy.host.journal import Entry, journal
+from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.server.config import Server
 from galaxy.upgrade.consult import consult
 
@@ -71,7 +71,7 @@ def look(entry: Entry, server: Server) -> Directory:
 
 def other_dcs(server: Server) -> tuple[Partner, ...]:
     """The other DCs of the domain that the server's database knows: not those that were demoted."""
-    with journal(server.store, "look", server.name) as entry:
+    with journal(server.store, LOOK, server.name) as entry:
         return look(entry, server).partners
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, InputError, ServerError
 from galaxy.host.files import sync_file_system, sync_folder, write_atomic
-from galaxy.host.journal import Entry, journal, undoes
+from galaxy.host.journal import LOOK, Entry, journal, undoes
 from galaxy.host.process import run
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
@@ -129,7 +129,7 @@ def _in_network(server: Server, *, running: bool) -> Iterator[None]:
     if running:
         yield
         return
-    with journal(server.store, "look", server.name) as entry:
+    with journal(server.store, LOOK, server.name) as entry:
         bring_up(entry, server)
         yield
         take_down(server)
@@ -156,7 +156,7 @@ def _visitor(server: Server, request: RejoinRequest) -> Iterator[Server]:
     """A folder with nothing in it but smb.conf, for the older image to ask the other DC from while the server runs."""
     visitor = _newcomer(server, request)
     shutil.rmtree(visitor.folder, ignore_errors=True)
-    with journal(server.store, "look", server.name) as entry, entry.temporarily("tree", visitor.folder):
+    with journal(server.store, LOOK, server.name) as entry, entry.temporarily("tree", visitor.folder):
         begin(entry, visitor)
         shutil.copy2(server.etc / "smb.conf", visitor.etc / "smb.conf")
         yield visitor

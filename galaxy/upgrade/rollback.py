@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
-from galaxy.host.journal import Entry, journal
+from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT
@@ -144,7 +144,7 @@ def planned(store: Store, request: RollbackRequest) -> RollbackPlan:
     """What `rollback` could do and would choose; changes nothing of the server."""
     server = load(store, request.name)
     lifecycle.require_settled(server)
-    with journal(store, "look", server.name) as entry:
+    with journal(store, LOOK, server.name) as entry:
         return plan_rollback(entry, server, request)
 
 

@@ -1,7 +1,7 @@
 """What a server holds that one of its snapshots lacks: what going back to that would lose."""
 
 from galaxy.host.errors import InputError, PolicyError, ServerError
-from galaxy.host.journal import Entry, journal
+from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.server import lifecycle
 from galaxy.server.config import Server
@@ -14,7 +14,7 @@ from galaxy.upgrade.partners import Directory, look
 
 def lost_by(server: Server, snapshot: Snapshot) -> tuple[str, ...]:
     """What a server in that state would lack of what it has now, in lines for people; none when nothing."""
-    with journal(server.store, "look", server.name) as entry:
+    with journal(server.store, LOOK, server.name) as entry:
         then = state_then(entry, server, snapshot)
         usn = usn_in_common(entry, server, snapshot, then)
         _, changes, unreadable = compare_now(entry, server, snapshot, then, usn)

@@ -117,5 +117,5 @@ def _upgrade_filled(ground: Ground, wanted: Fill, filler: Path) -> None:
 
 def _require_words(code: int, said: str, where: str) -> None:
     """An upgrade that fails for a full disk says so."""
-    if code and not re.search(r"no space|free some space|disk full|is full|are free", said, re.IGNORECASE):
+    if code and not re.search(r"no space|free some space|disk.full|is full|are free", said, re.IGNORECASE):
         raise LostError(f"the disk was full at {where}, and the upgrade says: {said}")

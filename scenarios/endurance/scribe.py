@@ -6,6 +6,7 @@ contents, follows from the name, so the list holds no secret and the reader need
 """
 
 import hashlib
+import os
 import socket
 import sys
 import tempfile
@@ -15,11 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ldap3.core.exceptions import LDAPException
-from smbprotocol.exceptions import SMBException
 from smbprotocol.open import CreateDisposition
 from smbprotocol.tree import TreeConnect
 
+from galaxy.host.process import replace_self
 from verify.clients import smb
 from verify.clients.kerberos import Kerberos
 from verify.clients.ldap import Ldap, LdapRefusedError, Session
@@ -36,6 +36,8 @@ _PAUSE = 0.05
 # After each acknowledgement: without it two clients keep both processors of a small host busy in Samba, and galaxy,
 # which is to be interrupted, takes ten times as long to get anywhere.
 _BREATH = 0.01
+# For how many seconds one kind of writes may come to nothing before all connections are given up.
+_STUCK = 15
 
 
 def password_of(name: str) -> str:
@@ -118,9 +120,22 @@ def _forever(work: Callable[[], None], target: Target, port: int, log: Callable[
             work()
         except LdapRefusedError as refusal:
             log(f"refused: {refusal}")
-        except (SMBException, LDAPException, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - of a connection that breaks the libraries make errors of all kinds
             log(f"port {port}: {type(error).__name__}: {error}")
         time.sleep(_PAUSE)
+
+
+class _Watched:
+    """A list, and for how many looks in a row nothing has come to it."""
+
+    def __init__(self, file: Path) -> None:
+        self._note = _list_in(file)
+        self.idle = 0
+
+    def acknowledged(self, name: str) -> None:
+        """The server has said that it is done."""
+        self._note(name)
+        self.idle = 0
 
 
 def _names(kind: str, folder: Path) -> Iterator[str]:
@@ -145,24 +160,30 @@ def main() -> None:
     """Write until somebody ends this process."""
     target, folder = load_target(Path(sys.argv[1])), Path(sys.argv[2])
     log = _list_in(folder / "scribe.log")
-    users, files = _list_in(folder / USERS), _list_in(folder / FILES)
+    users, files = _Watched(folder / USERS), _Watched(folder / FILES)
     user_names, file_names = _names("u", folder), _names("f", folder)
     threads = [
         threading.Thread(
             target=_forever,
-            args=(lambda: _write_users(target, users, user_names), target, 636, log),
+            args=(lambda: _write_users(target, users.acknowledged, user_names), target, 636, log),
             daemon=True,
         ),
         threading.Thread(
             target=_forever,
-            args=(lambda: _write_files(target, files, file_names), target, 445, log),
+            args=(lambda: _write_files(target, files.acknowledged, file_names), target, 445, log),
             daemon=True,
         ),
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    # A connection whose other end has gone without a word may be waited on for ever, deep in a library. Looks are
+    # counted, and not seconds: this process is stopped at times.
+    while max(users.idle, files.idle) < _STUCK:
+        time.sleep(1)
+        users.idle += 1
+        files.idle += 1
+    log(f"nothing for {users.idle} and {files.idle} s: beginning anew")
+    replace_self([sys.executable, "-m", "scenarios.endurance.scribe", *sys.argv[1:]], env=dict(os.environ))
 
 
 if __name__ == "__main__":
