@@ -152,6 +152,8 @@ def interruptible() -> Iterator[None]:
         # A handler rather than SIG_IGN: what teardown starts must not inherit deafness.
         for each in signals:
             signal.signal(each, _ignore)
+        # What is left in the middle of a library's event loop is thrown away later, and would say so with a traceback.
+        sys.unraisablehook = _ignore_waste
         raise InterruptedByUser(signal.Signals(number).name)
 
     before = {each: signal.signal(each, interrupt) for each in signals}
@@ -160,6 +162,10 @@ def interruptible() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _ignore_waste(_waste: "sys.UnraisableHookArgs") -> None:
+    """The command has been told to end, and ends."""
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
