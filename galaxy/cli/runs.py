@@ -10,7 +10,7 @@ from galaxy.cli.render import settle, table
 from galaxy.gate.finish import look, planned, write_down
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.results import RESULTS_FILE, Outcome, read_results
-from galaxy.gate.resume import finished_items
+from galaxy.gate.resume import has_results
 from galaxy.gate.run import RUN_FILE, RunInfo
 from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, verdict_lines
@@ -51,17 +51,17 @@ def run_to_end(
             go()
             done = True
         except InterruptedByUser:
-            if _has_results(folder) and RunInfo.read(folder).images:
+            if has_results(folder) and RunInfo.read(folder).images:
                 say(f"interrupted; to go on: galaxy verify --resume {folder}")
             raise
         finally:
             # Workers that were killed have left servers and networks; what they found out is kept.
             settle(store)
-            if (folder / RUN_FILE).exists() and (planned(folder) or (done and _has_results(folder))):
+            if (folder / RUN_FILE).exists() and (planned(folder) or (done and has_results(folder))):
                 ended = look(folder, policy, seconds=time.monotonic() - began)
                 take_back(store, ended.summary, policy)  # a full disk does not keep it from that
                 summary = write_down(folder, ended)
-            elif not (resumed or _has_results(folder)):
+            elif not (resumed or has_results(folder)):
                 shutil.rmtree(folder)
         return summary
 
@@ -131,8 +131,3 @@ def take_back(store: Store, summary: Summary, policy: Policy) -> None:
         bad = verdict.failed or (production and verdict.unfit)
         if bad and withdraw(store, verdict.image_id, summary.started):
             print(f"the certificate of {ref} was withdrawn: {bad} checks failed", flush=True)
-
-
-def _has_results(folder: Path) -> bool:
-    file = folder / RESULTS_FILE
-    return (file.exists() and file.stat().st_size > 0) or bool(finished_items(folder))

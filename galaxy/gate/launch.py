@@ -10,7 +10,7 @@ from pathlib import Path
 
 from galaxy.gate.finish import planned
 from galaxy.gate.results import RESULTS_FILE, read_results
-from galaxy.gate.resume import items_on_disk
+from galaxy.gate.resume import has_results
 from galaxy.gate.run import PLAN_FILE
 from galaxy.host.errors import GalaxyError, GateError, HostError, InputError
 from galaxy.host.files import write_atomic
@@ -136,7 +136,7 @@ def _run_pytest(
     finally:
         shutil.rmtree(folder / "tmp", ignore_errors=True)
     if code == _USAGE_ERROR:
-        if not any(items_on_disk(folder)):
+        if not has_results(folder):
             (folder / PLAN_FILE).unlink(missing_ok=True)  # nothing of it was run, and nothing will be
         raise _refusal(said)
     return code, said

@@ -101,6 +101,12 @@ def _finished(folder: Path, run: RunInfo) -> frozenset[str]:
     return frozenset(run.cells) - begun
 
 
+def has_results(folder: Path) -> bool:
+    """Whether anything has ended in this run, in one of its sessions; it may be half a line."""
+    file = folder / RESULTS_FILE
+    return (file.exists() and file.stat().st_size > 0) or bool(finished_items(folder))
+
+
 def items_on_disk(folder: Path) -> Iterator[ItemResult]:
     """All items of a run, those of earlier sessions first; one may be there twice, and the first counts."""
     yield from finished_items(folder)

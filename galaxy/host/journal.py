@@ -153,7 +153,7 @@ class Entry:
         return action
 
     def _undo_now(self, action: Action) -> None:
-        require_nothing_left(self)
+        _require_nothing_left(self)
         action.undo()
         self.actions.remove(action)
         self._save(less=True)
@@ -186,7 +186,7 @@ def journal(store: Store, verb: str, subject: str, *, freeing: bool = False) -> 
     store.journal.mkdir(parents=True, exist_ok=True)
     outer = next((entry for entry in reversed(_OPEN.get()) if entry.subject == subject), None)
     if outer is not None:
-        require_nothing_left(outer)
+        _require_nothing_left(outer)
     began = max(time.time_ns(), outer.began + 1 if outer is not None else 0)
     name = f"{verb}-{secrets.token_hex(6)}.json"
     entry = Entry(store.journal / name, verb, subject, freeing=freeing, began=began)
@@ -222,9 +222,13 @@ def _undo_after(error: BaseException, entry: Entry, outer: Entry | None) -> None
         raise told from error
 
 
-def require_nothing_left(entry: Entry) -> None:
+def _require_nothing_left(entry: Entry) -> None:
     """HostError when something that began inside of the entry, and failed, can still not be undone."""
-    if failures := entry.undo_left():
+    _require_undone(entry.undo_left())
+
+
+def _require_undone(failures: list[str]) -> None:
+    if failures:
         raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
 
 
@@ -266,8 +270,7 @@ def recover(store: Store, retry: str | None = None) -> list[str]:
         if left := [f"{entry.verb} of {entry.subject}" for entry in _abandoned(store, [])]:
             wish.hint = _half_made_words(left)
         raise
-    if failures:
-        raise HostError("could not undo: " + "; ".join(failures), "Mend that and run: galaxy recover")
+    _require_undone(failures)
     return lines
 
 

@@ -13,17 +13,20 @@ _UNCLEAR = re.compile(r'[%"\\]')
 
 def smb_settings(server: Server) -> dict[str, str] | None:
     """The parameters by `plain` name, the last of each; None when smb.conf includes other files, which may say more."""
-    text = (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
-    given = {plain(name): value for name, value in _SETTING.findall(text)}
+    given = {plain(name): value for name, value in _SETTING.findall(_read(server))}
     return None if any(name in given for name in _INCLUDES) else given
 
 
 def smb_conf_text(server: Server) -> str:
     """The file as it is, whatever its bytes; '' when there is none."""
     try:
-        return (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
+        return _read(server)
     except FileNotFoundError:
         return ""
+
+
+def _read(server: Server) -> str:
+    return (server.etc / "smb.conf").read_text(encoding="utf-8", errors="replace")
 
 
 def plain(name: str) -> str:

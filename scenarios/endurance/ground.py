@@ -1,5 +1,6 @@
 """The server that is maltreated: made once, put back to its begin quickly, looked at closely after each round."""
 
+import operator
 import random
 import shutil
 import signal
@@ -132,11 +133,8 @@ class Ground:
     def wait_for(self, count: int) -> None:
         """Wait until so many writes have been acknowledged, of which one at least of each kind came meanwhile."""
         deadline, before = time.monotonic() + 60, self.ledger.counts
-        while self.ledger.count < count or any(
-            now <= then for now, then in zip(self.ledger.counts, before, strict=True)
-        ):
+        while sum(now := self.ledger.counts) < count or any(map(operator.le, now, before)):
             if time.monotonic() > deadline:
-                now = self.ledger.counts
                 raise LostError(
                     f"after 60 s {before} users and files are {now}, {count} in all: {self._said()}"
                 )

@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from galaxy.host.errors import CommandTimeoutError
 from verify.bench import Bench
 from verify.check import NotApplicable, check
+from verify.clients.kcc import runs_kcc
 from verify.clients.ldap import samba_version
 from verify.clients.sambalog import deaths, disasters
 from verify.clients.waiting import REGISTRATION, within
@@ -32,8 +31,6 @@ _SERVICES = {
 _STALE_LINK = "WARNING: target DN is deleted for "
 # How samba-tool writes a time that has not come yet.
 _NEVER = "NTTIME(0)"
-# Far beyond what a run of the KCC takes.
-_KCC_SECONDS = 8.0
 
 
 @check("health.testparm", loses="the server would ignore or misread its configuration")
@@ -125,7 +122,8 @@ def test_replication_status(shell: Shell, target: Target, bench: Bench) -> None:
     noted = _failures(told)
     if any(not link.get("DSA") for _, link in noted):
         # A DC that the domain has forgotten: the KCC takes the link away, by itself every five minutes.
-        _run_kcc(shell, target)
+        ran = within(REGISTRATION, lambda: runs_kcc(shell, target.fqdn))
+        assert ran, f"the KCC of {target.fqdn} does not run when it is asked to"
         told = _replication(shell)
         noted = _failures(told)
     words = [
@@ -140,17 +138,6 @@ def test_replication_status(shell: Shell, target: Target, bench: Bench) -> None:
     fetched = {link["NC dn"].lower() for link in told["repsFrom"] if _NEVER not in link["last success"]}
     wanted = {target.base_dn.lower(), configuration.lower()} if len(controllers) > 1 else set()
     assert fetched >= wanted, f"{target.fqdn} has never read {sorted(wanted - fetched)} from another DC"
-
-
-def _run_kcc(shell: Shell, target: Target) -> None:
-    """Have the KCC run. Nobody is answered when its own run begins meanwhile (kcc_periodic.c): asked again."""
-
-    def ran() -> bool:
-        with suppress(CommandTimeoutError):
-            return shell("samba-tool", "drs", "kcc", target.fqdn, "-P", timeout=_KCC_SECONDS).returncode == 0
-        return False
-
-    assert within(REGISTRATION, ran), f"the KCC of {target.fqdn} does not run when it is asked to"
 
 
 def _replication(shell: Shell) -> Any:
