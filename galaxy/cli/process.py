@@ -10,12 +10,14 @@ from types import FrameType
 from typing import TextIO, cast
 
 from galaxy.cli.app import application
-from galaxy.host.errors import GalaxyError, HostError, InterruptedByUser
+from galaxy.host.errors import GalaxyError, HostError, InputError, InterruptedByUser
 from galaxy.host.files import FULL, MORE_SPACE, READ_ONLY
 from galaxy.host.progress import say
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
+# A path that no file can have.
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -122,6 +124,9 @@ def _exit_code(error: Exception) -> int:
         place = f": {error.filename}" if error.filename else ""
         advice = READ_ONLY if error.errno == errno.EROFS else MORE_SPACE
         error = HostError(f"{error.strerror}{place}", advice)
+    if isinstance(error, OSError) and error.errno in _NO_NAME:
+        # Galaxy makes no such names: it was given one, whichever option it came by.
+        error = InputError(f"{error.strerror}: {error.filename}", "Name another path.")
     if isinstance(error, GalaxyError):
         show_error(error)
         return error.exit_code

@@ -23,12 +23,17 @@ def report(
         Path | None, typer.Option("--report", metavar="DIR", help="Where the joined results go.")
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judge by this policy, not by production.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Judge by this policy, not by production.",
+        ),
     ] = None,
 ) -> None:
     """Show what a finished run found; with --merge, make one run of all shards (verify --shard) of a matrix.
 
-    A merged run is judged and certified as one that was never split. Ends with 0 when nothing failed or was blocked.
+    A merged run is judged and certified as one that was never split. Ends with 0 when nothing failed or was
+    blocked and, with --policy, each image satisfies it.
     """
     if not merge_:
         _show_one(folders, asked=into or policy)
@@ -41,7 +46,7 @@ def report(
         shutil.rmtree(folder)
         raise
     take_back(store, summary, rules)
-    conclude(store, folder, summary, rules)
+    conclude(store, folder, summary, rules, named=policy is not None)
 
 
 def _show_one(folders: list[Path], asked: Path | None) -> None:

@@ -66,10 +66,11 @@ def run_to_end(
         return summary
 
 
-def conclude(store: Store, folder: Path, summary: Summary, policy: Policy) -> None:
+def conclude(store: Store, folder: Path, summary: Summary, policy: Policy, *, named: bool = False) -> None:
     """Certify what passed, and show what a run found; GateError when the gate failed.
 
-    An error of one certificate keeps no other from being made, and comes last.
+    `named`: who asked named the policy, and wants each image to satisfy it. An error of one certificate keeps no other
+    from being made, and comes last.
     """
     lines, errors = _certify(store, folder, summary, policy)
     show(folder, summary)
@@ -77,6 +78,8 @@ def conclude(store: Store, folder: Path, summary: Summary, policy: Policy) -> No
         print(line, flush=True)
     keep_weights(store, summary)
     require_passed(folder, summary)
+    if named:
+        require_satisfied(summary)
     if errors:
         raise errors[0]
 
@@ -86,6 +89,15 @@ def require_passed(folder: Path, summary: Summary) -> None:
     if not summary.passed:
         bad = summary.counts[Outcome.FAILED] + summary.counts[Outcome.BLOCKED]
         raise GateError(f"the gate failed: {bad} items failed or were blocked", f"Details are in {folder}")
+
+
+def require_satisfied(summary: Summary) -> None:
+    """GateError unless each image satisfies the policy; a part of a run (`-k`, a shard) cannot show it, nor deny it."""
+    short = [ref for ref, verdict in summary.verdicts.items() if not verdict.passed]
+    if short and not (summary.selection or summary.shard):
+        raise GateError(
+            f"the policy {summary.policy} is not satisfied by {', '.join(short)}", "Why stands above."
+        )
 
 
 def show(folder: Path, summary: Summary) -> None:

@@ -62,7 +62,11 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     ] = False,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
     policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judge by this policy, not by production.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Judge by this policy, not by production.",
+        ),
     ] = None,
 ) -> None:
     """Check Samba by real clients, and say what may ship.
@@ -70,7 +74,7 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     With --matrix, images go through all cells (`quick` makes images of Debian's Samba when there are none),
     are judged, and those that pass the policy are certified. A shard certifies nothing by itself: `galaxy report
     --merge` joins the shards of all machines. --resume repeats no cell that was finished. Ends with 0 when nothing
-    failed or was blocked.
+    failed or was blocked and, with --policy, each image satisfies it.
     """
     kinds = sum(value is not None for value in (matrix, target, server, resume or None))
     if kinds != 1:
@@ -99,13 +103,13 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
         )
         summary = run_to_end(store, folder, rules, lambda: run_matrix(store, folder, launch, _print_line))
     else:
-        if image or workers or shard:
-            raise InputError("--image, --shard and -n go with --matrix", "Leave them out.")
+        if image or workers or shard or policy:
+            raise InputError("--image, --shard, --policy and -n go with --matrix", "Leave them out.")
         folder = run_folder(store, report)
         summary = run_to_end(
             store, folder, rules, lambda: _probe(store, folder, target, server, tier, select)
         )
-    conclude(store, folder, summary, rules)
+    conclude(store, folder, summary, rules, named=policy is not None)
 
 
 def _refuse(**options: object) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from galaxy.host.errors import InputError
+from galaxy.host.progress import say
 from galaxy.release.aptstate import AptState
 from galaxy.release.memory import recall, remember
 from galaxy.release.mirrors import paragraphs
 from galaxy.release.model import SourceFile
+from galaxy.release.version import Version, upstream_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def samba_index(state: AptState) -> SambaIndex:
 
 def _source_offers(state: AptState) -> Iterator[SourceOffer]:
     for suite, uri, file in state.indexes("Sources"):
-        for fields in _samba_paragraphs(state, file):
+        for fields in _readable(suite, _samba_paragraphs(state, file)):
             base = f"{uri.rstrip('/')}/{fields['directory']}"
             yield SourceOffer(
                 suite=suite,
@@ -77,8 +80,21 @@ def _files(checksums: str, base: str) -> Iterator[SourceFile]:
 
 def _binary_offers(state: AptState) -> Iterator[BinaryOffer]:
     for suite, _, file in state.indexes("Packages"):
-        for fields in _samba_paragraphs(state, file):
+        for fields in _readable(suite, _samba_paragraphs(state, file)):
             yield BinaryOffer(suite=suite, package_version=fields["version"])
+
+
+def _readable(suite: str, found: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """All but those of a version that is none of Samba's: one odd package hides no other."""
+    for fields in found:
+        try:
+            Version.parse(upstream_version(fields["version"]))
+        except InputError:
+            say(
+                f"warning: {suite} has samba {fields['version']}; that is no version of Samba's, and is left out"
+            )
+        else:
+            yield fields
 
 
 def _samba_paragraphs(state: AptState, file: Path) -> Iterator[dict[str, str]]:

@@ -2,19 +2,24 @@
 
 import os
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from urllib.request import proxy_bypass
 
 import urllib3
+from urllib3.util import parse_url
 
 
 def pool_for(url: str) -> urllib3.PoolManager:
-    """A connection pool for a URL, through the proxy that the environment names for its scheme, if any."""
-    parts = urlsplit(url)
-    proxy = os.environ.get(f"{parts.scheme}_proxy") or os.environ.get(f"{parts.scheme.upper()}_PROXY")
-    if proxy and not proxy_bypass(parts.hostname or ""):
+    """A connection pool for a URL, through the proxy that the environment names for its scheme, if any.
+
+    Raises urllib3's LocationParseError for an address that is none, the proxy's too.
+    """
+    parts = parse_url(url)
+    scheme = parts.scheme or "http"
+    proxy = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY")
+    if proxy and not proxy_bypass(parts.host or ""):
         # urllib3 takes no user and password out of the address.
-        user = urlsplit(proxy).netloc.rpartition("@")[0]
+        user = parse_url(proxy).auth
         headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
         return urllib3.ProxyManager(proxy, proxy_headers=headers)
     return urllib3.PoolManager()

@@ -85,6 +85,12 @@ def test_a_disk_that_takes_nothing_is_the_hosts_matter(raising, galaxy_command, 
     assert err.startswith(f"error: {words}")
 
 
+def test_a_path_that_no_file_can_have_is_bad_input(galaxy_command) -> None:
+    path = f"/tmp/{'a' * 300}"
+    code, _, err = galaxy_command("image", "import", path)
+    assert (code, err) == (2, f"error: File name too long: {path}\n  Name another path.\n")
+
+
 @pytest.mark.parametrize(
     "error", [ZeroDivisionError("why"), OSError(errno.EIO, "why"), AssertionError("why")]
 )

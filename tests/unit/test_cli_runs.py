@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from galaxy.cli.runs import run_to_end, take_back
+from galaxy.cli.runs import require_satisfied, run_to_end, take_back
 from galaxy.gate.certificate import certificate_file, withdraw
 from galaxy.gate.policy import load_policy
 from galaxy.gate.summary import Verdict
-from galaxy.host.errors import HostError
+from galaxy.host.errors import GateError, HostError
 from galaxy.host.store import Store
 
 IMAGE = "ab" * 32
@@ -74,3 +74,24 @@ def test_a_run_that_ends_before_anything_is_planned_is_not_finished(tmp_path, fo
     assert not (folder / "summary.json").exists()
     if stays:
         assert (folder / "finished.jsonl").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("part", "second", "short"),
+    [
+        ({}, True, False),
+        ({}, False, True),
+        ({"selection": "ldap"}, False, False),
+        ({"shard": "1/2"}, False, False),
+    ],
+)
+def test_a_policy_that_was_named_is_to_be_satisfied_by_each_image(part, second, short):
+    verdicts = {
+        ref: Verdict(image_id=IMAGE, passed=passed) for ref, passed in (("4.22.6", True), ("4.22.11", second))
+    }
+    summary = SimpleNamespace(verdicts=verdicts, **{"policy": "ours", "selection": "", "shard": "", **part})
+    if not short:
+        require_satisfied(summary)
+        return
+    with pytest.raises(GateError, match=r"ours is not satisfied by 4\.22\.11\n"):
+        require_satisfied(summary)

@@ -13,6 +13,7 @@ from galaxy.host.errors import BuildError, HostError, InputError
 from galaxy.host.settings import AptSettings, Settings
 from galaxy.host.store import Store
 from galaxy.release.apt import HEIMDAL_PATCH, AptSource
+from galaxy.release.aptindex import samba_index
 from galaxy.release.aptstate import AptState
 from galaxy.release.find import Wanted, find_release, source_of
 from galaxy.release.version import Version, upstream_version
@@ -228,3 +229,20 @@ def test_a_damaged_memory_is_made_again_rather_than_believed(offers, source, mon
         "sources": [],
         "binaries": [],
     }
+
+
+def test_one_package_with_an_odd_version_hides_no_other(offers, monkeypatch, capsys):
+    packages = offers.state.folder / "packages"
+    packages.write_text(
+        "".join(
+            f"Package: samba\nVersion: {version}\n\n"
+            for version in ("2:4.22.11+dfsg-1", "1:4.17.12.1-0vendor")
+        )
+    )
+    offers.write("samba.json", "of another form")
+    monkeypatch.setattr(
+        AptState, "indexes", lambda _self, kind: [("trixie", "", packages)] if kind == "Packages" else []
+    )
+    monkeypatch.setattr(AptState, "read", lambda _self, file: file.read_text())
+    assert [one.package_version for one in samba_index(offers.state).binaries] == ["2:4.22.11+dfsg-1"]
+    assert "trixie has samba 1:4.17.12.1-0vendor" in capsys.readouterr().err

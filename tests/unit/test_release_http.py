@@ -6,6 +6,7 @@ import urllib3
 from galaxy.release.http import pool_for
 
 URL = "https://download.example.test/x"
+NO_ADDRESS = "https://[::1/x"
 
 
 @pytest.fixture
@@ -40,3 +41,10 @@ def test_a_proxy_without_a_user_is_asked_without(proxied):
 )
 def test_without_a_proxy_the_server_itself_is_asked(proxied, environment):
     assert not isinstance(proxied(**environment), urllib3.ProxyManager)
+
+
+def test_an_address_that_is_none_is_said_as_other_failures_are(proxied):
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        pool_for(NO_ADDRESS)
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        proxied(https_proxy=NO_ADDRESS)
