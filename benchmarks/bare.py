@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from galaxy.host.journal import process_identity
-from galaxy.host.process import background
+from galaxy.host.process import background, process_identity
 from galaxy.host.settings import Settings
 from galaxy.server.config import Server
 from galaxy.server.container import sandbox

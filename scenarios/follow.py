@@ -16,7 +16,7 @@ from galaxy.gate.run import PLAN_FILE, RunInfo
 from galaxy.gate.timing import Pace, Session, Timing
 from galaxy.gate.weights import Weights
 from galaxy.host.errors import GalaxyError
-from galaxy.host.journal import recover
+from galaxy.host.recovery import recover
 from galaxy.host.store import default_store
 from scenarios.engine import Cell
 from scenarios.outline import outline, spell

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from galaxy.host.journal import process_identity, process_lives
+from galaxy.host.process import process_identity, process_lives
 from verify.check import NotApplicable
 from verify.place import Place
 from verify.record import hide

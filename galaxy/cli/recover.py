@@ -1,7 +1,7 @@
 """galaxy recover."""
 
 from galaxy.cli.render import found_store, need_root
-from galaxy.host.journal import recover as undo_interrupted
+from galaxy.host.recovery import recover as undo_interrupted
 
 
 def recover() -> None:

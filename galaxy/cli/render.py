@@ -8,8 +8,8 @@ from typing import Any
 
 from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import size
-from galaxy.host.journal import recover
 from galaxy.host.progress import say
+from galaxy.host.recovery import recover
 from galaxy.host.store import Store, default_store
 
 __all__ = ["found_store", "need_root", "print_json", "ready_store", "settle", "size", "table"]

@@ -4,7 +4,7 @@ from typing import Any
 
 from galaxy.cli.render import print_json
 from galaxy.host.errors import GalaxyError
-from galaxy.host.journal import interrupted
+from galaxy.host.recovery import interrupted
 from galaxy.image.catalogue import load_image
 from galaxy.server import running
 from galaxy.server.config import Server

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.host.errors import CommandError, HostError
-from galaxy.host.journal import mount_points, undoes
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import run
+from galaxy.host.undo import undoes
 
 FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000

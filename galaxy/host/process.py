@@ -261,3 +261,20 @@ def _require(program: str, path: str, cwd: Path | None) -> None:
         there = shutil.which(place, mode=os.F_OK, path=path) is not None
         what = "cannot be executed" if there else "is missing"
         raise HostError(f"the program {program} {what}", "Run: galaxy doctor")
+
+
+def process_identity(pid: int) -> str:
+    """`pid:start time:boot id`, which no later process can have; '' when there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    if fields[0] == "Z":
+        return ""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    return f"{pid}:{fields[19]}:{boot}"
+
+
+def process_lives(identity: str) -> bool:
+    """Whether the process of that identity is there still. ValueError when it is no identity."""
+    return identity != "" and process_identity(int(identity.partition(":")[0])) == identity

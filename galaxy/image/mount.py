@@ -8,8 +8,9 @@ from pathlib import Path
 
 from galaxy.host.errors import CommandError, HostError, PolicyError
 from galaxy.host.files import sha256_file
-from galaxy.host.journal import journal, mount_points
+from galaxy.host.journal import journal
 from galaxy.host.lock import locked
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT, Image

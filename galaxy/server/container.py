@@ -11,8 +11,8 @@ from subprocess import TimeoutExpired  # noqa: TID251 - what Popen.wait raises
 
 from galaxy.host.errors import CommandError, CommandTimeoutError, HostError, ServerError
 from galaxy.host.files import write_atomic
-from galaxy.host.journal import undoes
 from galaxy.host.process import BASE_ENV, Completed, background, run
+from galaxy.host.undo import undoes
 from galaxy.server.config import Server
 from galaxy.server.confinement import granted
 from galaxy.server.inside import host_files

@@ -18,9 +18,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from galaxy.host.errors import CommandError, HostError
-from galaxy.host.journal import Entry, journal, undoes
+from galaxy.host.journal import Entry, journal
 from galaxy.host.netns import inside_network
 from galaxy.host.process import find_tool, run
+from galaxy.host.undo import undoes
 from galaxy.server import running
 from galaxy.server.config import HostNetwork, Server, server_of
 from galaxy.server.network import bring_up, namespace_of, take_down

@@ -12,12 +12,13 @@ from typing import Any
 
 from galaxy.host.errors import CommandTimeoutError, GalaxyError, HostError, InputError, ServerError
 from galaxy.host.files import write_atomic
-from galaxy.host.journal import Entry, journal, undoes
+from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.process import Completed
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
+from galaxy.host.undo import undoes
 from galaxy.image.sealed import require_unchanged
 from galaxy.release.version import Version
 from galaxy.server import names

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxy.host.errors import InputError, PolicyError, ServerError
-from galaxy.host.journal import interrupted, journal, undoes
+from galaxy.host.journal import journal
 from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
+from galaxy.host.recovery import interrupted
 from galaxy.host.settings import Settings
+from galaxy.host.undo import undoes
 from galaxy.server import running
 from galaxy.server.config import CONFIG, Server, load, server_of
 from galaxy.server.container import delete, forget, handle, launch, sandbox, write_bundle

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from galaxy.host import netns
 from galaxy.host.errors import InputError, ServerError
-from galaxy.host.journal import Entry, mount_points
+from galaxy.host.journal import Entry
 from galaxy.host.lock import host_locked
+from galaxy.host.mounts import mount_points
 from galaxy.host.netns import Reach
 from galaxy.server import names
 from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, Server, ServerConfig, servers

@@ -1,9 +1,10 @@
 """Restart: what would keep the server from coming back is looked for before it stops."""
 
 from galaxy.host.errors import GalaxyError
-from galaxy.host.journal import journal, undoes
+from galaxy.host.journal import journal
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings, load_settings
+from galaxy.host.undo import undoes
 from galaxy.server import running
 from galaxy.server.config import Server, server_of
 from galaxy.server.configuration import require_smb_conf

@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.files import sync_file_system, sync_folder, write_atomic
-from galaxy.host.journal import Entry, journal, undoes
+from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
+from galaxy.host.undo import undoes
 from galaxy.image.catalogue import SHORT
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import lifecycle, running

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from galaxy.host.errors import PolicyError
-from galaxy.host.journal import mount_points
+from galaxy.host.mounts import mount_points
 from galaxy.image.catalogue import SHORT, SQUASHFS, Image, load_image
 from galaxy.image.mount import is_intact, mount_point, mounted_root, verify_digest
 from galaxy.server.config import Server

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from galaxy.host.files import write_atomic
-from galaxy.host.journal import process_identity
+from galaxy.host.process import process_identity
 from galaxy.server.config import Server
 
 SAMBA = "/usr/sbin/samba"

@@ -19,10 +19,11 @@ from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, InputError, ServerError
 from galaxy.host.files import sync_file_system, sync_folder, write_atomic
-from galaxy.host.journal import LOOK, Entry, journal, undoes
+from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.host.process import run
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
+from galaxy.host.undo import undoes
 from galaxy.release.version import Version
 from galaxy.server import lifecycle, names
 from galaxy.server.config import (

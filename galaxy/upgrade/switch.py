@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.files import sync_folder, write_atomic
-from galaxy.host.journal import Entry, undoes
+from galaxy.host.journal import Entry
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
+from galaxy.host.undo import undoes
 from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, pending_server
 from galaxy.server.history import UpgradeRecord, forget, history

@@ -6,7 +6,7 @@ write.
 
 from collections.abc import Mapping
 
-from galaxy.host.journal import process_identity, process_lives
+from galaxy.host.process import process_identity, process_lives
 from galaxy.server.lifecycle import kill, start, status, stop
 from galaxy.server.ready import Readiness
 from galaxy.server.restart import restart

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
-from galaxy.host.journal import recover
 from galaxy.host.process import run
+from galaxy.host.recovery import recover
 from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import upgrade
 from scenarios.endurance.forked import forked

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.files import read_password
-from galaxy.host.journal import mount_points
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import background, run
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store

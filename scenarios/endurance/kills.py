@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from galaxy.host.journal import recover
+from galaxy.host.recovery import recover
 from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import upgrade
 from scenarios.endurance.forked import Ended, die, forked

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from galaxy.host import netns
-from galaxy.host.journal import mount_points
+from galaxy.host.mounts import mount_points
 from galaxy.host.netns import inside_network
 from galaxy.host.process import run
 from galaxy.server import running

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from galaxy.host import netns
-from galaxy.host.journal import mount_points
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import Completed, run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Image

@@ -12,7 +12,8 @@ from galaxy.build import BuildPlan, BuildRequest, forget_tree, installed_tree
 from galaxy.build.root import architecture, ensure_root
 from galaxy.host.errors import BuildError, InterruptedByUser
 from galaxy.host.files import sha256_file
-from galaxy.host.journal import journal, mount_points
+from galaxy.host.journal import journal
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import run
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store

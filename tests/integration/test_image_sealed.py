@@ -12,7 +12,7 @@ import pytest
 from support import GALAXY, watch
 
 from galaxy.host.errors import BuildError, PolicyError
-from galaxy.host.journal import mount_points
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import Completed, background, run
 from galaxy.host.store import Store
 from galaxy.image.catalogue import Catalogue, Image

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from galaxy.host.journal import recover
 from galaxy.host.netns import FOLDER
 from galaxy.host.process import background, run
+from galaxy.host.recovery import recover
 from galaxy.host.store import Store
 
 SCRIPT = """

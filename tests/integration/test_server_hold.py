@@ -9,8 +9,9 @@ import pytest
 from support import temporary_store
 
 from galaxy.host import netns
-from galaxy.host.journal import journal, recover
+from galaxy.host.journal import journal
 from galaxy.host.process import run
+from galaxy.host.recovery import recover
 from galaxy.server import lifecycle, running
 from galaxy.server.config import NamespaceNetwork, PrivateNetwork
 from galaxy.server.create import CreateRequest, create

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from galaxy.build import BuildRequest
 from galaxy.host.errors import GalaxyError, InputError
-from galaxy.host.journal import recover
+from galaxy.host.recovery import recover
 from galaxy.image.make import make_image
 from galaxy.server import lifecycle
 from galaxy.server.kept import find_snapshot, snapshots

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from galaxy.host import journal as journal_module
+from galaxy.host import mounts, recovery, undo
 from galaxy.host.errors import GalaxyError, InterruptedByUser
-from galaxy.host.journal import interrupted, journal, mount_points, process_identity, recover, undoes
-from galaxy.host.process import background, run
+from galaxy.host.journal import journal
+from galaxy.host.mounts import mount_points
+from galaxy.host.process import background, process_identity, run
+from galaxy.host.recovery import interrupted, recover
 from galaxy.host.store import Store, default_store
+from galaxy.host.undo import undoes
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def undone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise GalaxyError(f"{target} is busy")
         targets.append(target)
 
-    monkeypatch.setitem(journal_module._HANDLERS, "note", note)
+    monkeypatch.setitem(undo._HANDLERS, "note", note)
     return targets
 
 
@@ -199,13 +203,13 @@ def test_what_a_recovery_has_failed_at_does_not_hold_up_commands_about_something
         tried.append(target)
         raise GalaxyError(f"{target} is busy")
 
-    monkeypatch.setitem(journal_module._HANDLERS, "note", busy)
+    monkeypatch.setitem(undo._HANDLERS, "note", busy)
     left_behind(store, "a")
     for retry, times in (("dc2", 1), ("dc2", 1), ("", 1), ("dc1", 2), (None, 3)):
         with pytest.raises(GalaxyError, match="note a: a is busy"):
             recover(store, retry)
         assert len(tried) == times, retry
-    monkeypatch.setitem(journal_module._HANDLERS, "note", lambda _: None)
+    monkeypatch.setitem(undo._HANDLERS, "note", lambda _: None)
     assert recover(store, "dc1") == ["settled an interrupted create of dc1"]
     assert entries(store) == []
 
@@ -216,7 +220,7 @@ def test_a_recovery_that_is_interrupted_while_it_waits_says_what_is_half_made(
     def wait(*_: object, **__: object) -> None:
         raise InterruptedByUser("SIGINT")
 
-    monkeypatch.setattr(journal_module, "locked", wait)
+    monkeypatch.setattr(recovery, "locked", wait)
     left_behind(store, "a", name="create-1.json")
     left_behind(store, "b", name="create-2.json")
     with pytest.raises(InterruptedByUser) as told:
@@ -229,7 +233,7 @@ def test_an_interrupted_recovery_says_what_is_still_half_made(store, monkeypatch
     def interrupt(_target: str) -> None:
         raise InterruptedByUser("SIGTERM")
 
-    monkeypatch.setitem(journal_module._HANDLERS, "note", interrupt)
+    monkeypatch.setitem(undo._HANDLERS, "note", interrupt)
     file = left_behind(store, "a")
     with pytest.raises(InterruptedByUser) as told:
         recover(store)
@@ -256,14 +260,14 @@ def test_an_unknown_kind_is_told(store) -> None:
 
 def test_the_module_that_undoes_is_loaded_when_it_is_needed(store, monkeypatch, tmp_path) -> None:
     (tmp_path / "late_module.py").write_text(
-        "from galaxy.host.journal import undoes\nundone = []\nundoes('late')(undone.append)\n"
+        "from galaxy.host.undo import undoes\nundone = []\nundoes('late')(undone.append)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     file = left_behind(store, "a", kind="late")
     file.write_text(file.read_text().replace("galaxy.host.journal", "late_module"))
     recover(store)
     assert sys.modules.pop("late_module").undone == ["a"]
-    del journal_module._HANDLERS["late"]
+    del undo._HANDLERS["late"]
 
 
 def test_an_error_inside_a_temporary_block_is_the_one_that_is_told(store, undone) -> None:
@@ -289,17 +293,17 @@ def test_a_tree_is_removed_whatever_it_is(store, tmp_path) -> None:
 
 def test_a_tree_with_a_mount_below_is_kept(store, monkeypatch, tmp_path) -> None:
     (tmp_path / "root/proc").mkdir(parents=True)
-    monkeypatch.setattr(journal_module, "mount_points", lambda: [str(tmp_path / "root/proc")])
+    monkeypatch.setattr(mounts, "mount_points", lambda: [str(tmp_path / "root/proc")])
     with pytest.raises(GalaxyError, match="still holds a mount"):
-        journal_module._remove_tree(str(tmp_path / "root"))
+        mounts._remove_tree(str(tmp_path / "root"))
     assert (tmp_path / "root/proc").is_dir()
 
 
 def test_mounts_are_undone_deepest_first(monkeypatch, fake_bin) -> None:
     points = iter([["/", "/m", "/m/proc", "/m/dev", "/m/dev/pts", "/mx"]])
-    monkeypatch.setattr(journal_module, "mount_points", lambda: next(points))
+    monkeypatch.setattr(mounts, "mount_points", lambda: next(points))
     fake_bin("umount")
-    journal_module._unmount("/m")
+    mounts._unmount("/m")
     calls = [call[-1] for call in fake_bin.calls("umount")]
     assert calls[0] == "/m/dev/pts"
     assert calls[-1] == "/m"
@@ -323,13 +327,13 @@ def test_a_kind_must_be_known_before_the_act(store) -> None:
 
 
 def test_registering(monkeypatch) -> None:
-    monkeypatch.setattr(journal_module, "_HANDLERS", {})
+    monkeypatch.setattr(undo, "_HANDLERS", {})
 
     @undoes("thing")
-    def undo(_target: str) -> None:
+    def handler(_target: str) -> None:
         """Nothing."""
 
-    assert {"thing": undo} == journal_module._HANDLERS
+    assert {"thing": handler} == undo._HANDLERS
 
 
 def test_who_begins_learns_of_what_was_interrupted(store, undone) -> None:
@@ -344,7 +348,7 @@ def test_who_begins_learns_of_what_was_interrupted(store, undone) -> None:
 
 def test_what_is_being_settled_interrupts_nobody(store, monkeypatch) -> None:
     seen: list[str] = []
-    monkeypatch.setitem(journal_module._HANDLERS, "note", lambda _: seen.append(interrupted(store, "dc1")))
+    monkeypatch.setitem(undo._HANDLERS, "note", lambda _: seen.append(interrupted(store, "dc1")))
     left_behind(store, "one")
     recover(store)
     assert seen == [""]
@@ -365,7 +369,7 @@ def test_a_wish_to_end_while_something_is_undone_leaves_nothing_half_made(store,
             raise wishes.pop()
         undone.append(target)
 
-    monkeypatch.setitem(journal_module._HANDLERS, "note", note)
+    monkeypatch.setitem(undo._HANDLERS, "note", note)
     with pytest.raises(InterruptedByUser), journal(store, "start", "dc1") as entry:
         entry.on_failure("note", "record")
         entry.on_failure("note", "container")

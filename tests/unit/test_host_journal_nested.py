@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from galaxy.host import journal as journal_module
+from galaxy.host import undo
 from galaxy.host.errors import GalaxyError
-from galaxy.host.journal import journal, process_identity, recover
+from galaxy.host.journal import journal
+from galaxy.host.process import process_identity
+from galaxy.host.recovery import recover
 from galaxy.host.store import Store, default_store
 
 
@@ -37,7 +39,7 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.busy: set[str] = set()
         self.tried: list[str] = []
-        monkeypatch.setitem(journal_module._HANDLERS, "note", self._note)
+        monkeypatch.setitem(undo._HANDLERS, "note", self._note)
 
     def _note(self, target: str) -> None:
         self.tried.append(target)

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from galaxy.host.errors import HostError
-from galaxy.host.journal import journal, recover
+from galaxy.host.journal import journal
+from galaxy.host.recovery import recover
 from galaxy.host.store import Store
 from galaxy.server import hold as module
 from galaxy.server import running

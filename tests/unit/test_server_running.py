@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from galaxy.host.errors import HostError, InputError, PolicyError, ServerError
-from galaxy.host.journal import process_identity
 from galaxy.host.lock import locked
+from galaxy.host.process import process_identity
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server import config, container, lifecycle, logs, ports, ready, running

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess  # noqa: TID251 - a process that ends
 
-from galaxy.host.journal import process_identity
+from galaxy.host.process import process_identity
 from verify.bench import died
 
 HERE = socket.gethostname()

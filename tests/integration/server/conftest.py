@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from galaxy.host import netns
-from galaxy.host.journal import mount_points
+from galaxy.host.mounts import mount_points
 from galaxy.host.process import run
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
