@@ -1,4 +1,4 @@
-"""galaxy report: what a finished run found, and shards joined to the run that they are the parts of."""
+"""galaxy report: what a finished run found; shards joined to the run that they are the parts of; a run judged again."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,10 @@ from galaxy.host.errors import InputError
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders of finished runs.")],
     merge_: Annotated[
-        bool, typer.Option("--merge", help="Join all shards of one matrix, judge and certify.")
+        bool,
+        typer.Option(
+            "--merge", help="Join all shards of one matrix (or take a whole run), judge and certify."
+        ),
     ] = False,
     into: Annotated[
         Path | None, typer.Option("--report", metavar="DIR", help="Where the joined results go.")

@@ -125,7 +125,7 @@ def _certify(
         try:
             lines.append(f"certificate: {certify(store, folder, ref, policy)}")
         except (GalaxyError, OSError) as error:
-            lines.append(f"{ref} gets no certificate: {error}")
+            lines.append(f"{ref} gets no certificate: {error} (later: galaxy report --merge {folder})")
             errors.append(error)
     remember(store, summary)
     return lines, errors

@@ -1,4 +1,8 @@
-"""Joining the shards of one matrix: their results become those of one run, which is judged and certified as such."""
+"""Joining the shards of one matrix: their results become those of one run, which is judged and certified as such.
+
+A run that was never split is the one shard of one: so it is judged again, by another policy, or after a full disk
+had kept its certificates from being written.
+"""
 
 import shutil
 from collections.abc import Sequence
@@ -54,8 +58,9 @@ def merge(folders: Sequence[Path], into: Path, policy: Policy) -> Summary:
 def _part(folder: Path) -> _Part:
     """A shard's run; InputError unless it is one, came to its end, and has all its results."""
     run = RunInfo.read(folder)
-    if run.shard is None:
-        raise InputError(f"the run in {folder} is no shard", _HINT)
+    if not run.images:
+        raise InputError(f"the run in {folder} is not one of a matrix", _HINT)
+    shard = run.shard or Shard(number=1, of=1, whole=tuple(run.cells))
     summary, items = read_summary(folder), read_results(folder / RESULTS_FILE)
     ended = {(item.cell, item.checkpoint, item.id) for item in items if item.message != NEVER_RAN}
     if len(ended) != len(items):
@@ -69,7 +74,7 @@ def _part(folder: Path) -> _Part:
     # A selection may leave a cell without anything.
     if promised - ended or cells - run.cells.keys() or (run.cells.keys() - cells and not run.selection):
         raise InputError(f"the results in {folder} are not those of its {len(run.cells)} cells", _HINT)
-    return _Part(folder=folder, run=run, shard=run.shard, items=items, seconds=summary.seconds)
+    return _Part(folder=folder, run=run, shard=shard, items=items, seconds=summary.seconds)
 
 
 def _whole(parts: Sequence[_Part]) -> RunInfo:

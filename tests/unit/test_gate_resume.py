@@ -224,9 +224,24 @@ def test_a_missing_or_unfinished_shard_is_named(tmp_path):
     finish(second, POLICY, seconds=1)
     with pytest.raises(InputError, match="was interrupted"):
         merge([first, second], tmp_path / "whole", POLICY)
-    run_info().write(second)
-    with pytest.raises(InputError, match="is no shard"):
-        merge([first, second], tmp_path / "whole", POLICY)
+
+
+def test_a_whole_run_is_judged_again(tmp_path):
+    first, second = shard_run(tmp_path, 1, "life[4.1.1]"), shard_run(tmp_path, 2, "life[4.2.2]")
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    for folder, parts, allowed in ((whole, [first, second], True), (again, [whole], False)):
+        folder.mkdir()
+        policy = POLICY if allowed else POLICY.model_copy(update={"minimum": {"ldap": 99}})
+        summary = merge(parts, folder, policy)
+        assert all(verdict.passed is allowed for verdict in summary.verdicts.values())
+        assert RunInfo.read(folder) == run_info()
+    for folders, why in (
+        ([first, whole], "with different numbers of shards"),
+        ([whole], "not one of a matrix"),
+    ):
+        with pytest.raises(InputError, match=why):
+            merge(folders, tmp_path / "third", POLICY)
+        run_info(images=()).write(whole)
 
 
 def test_weights_are_those_of_whole_cells(store):
