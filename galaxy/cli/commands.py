@@ -61,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     _command("report", "report:report", "Show a finished run, or join the shards of one."),
     _command("certificate show", "gate:show", "Show an image's certificate."),
     _command("certificate check", "gate:check", "Check a certificate file's signature."),
+    _command("certificate import", "gate:import_", "Take a certificate from elsewhere."),
     _command("certificate key", "gate:key", "Print the public key of this host's certificates."),
     _command("certificate trust", "gate:trust_key", "Take certificates of another public key."),
     _command("recover", "recover:recover", "Finish or undo whatever an interrupted command left."),

@@ -1,4 +1,4 @@
-"""galaxy certificate show|check|key|trust: the evidence, and whose signature counts."""
+"""galaxy certificate show|check|import|key|trust: the evidence, and whose signature counts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store
-from galaxy.gate.certificate import Certificate, certificate_file, require_certificate, verify_certificate
+from galaxy.gate.certificate import (
+    Certificate,
+    certificate_file,
+    import_certificate,
+    require_certificate,
+    verify_certificate,
+)
 from galaxy.gate.policy import load_policy
 from galaxy.gate.results import Outcome
 from galaxy.gate.signing import public_key_file, signer, trust
@@ -31,6 +37,18 @@ def check(
     """Check a certificate file's signature against the keys that this host trusts."""
     need_root("Reading the trusted keys")
     _print(verify_certificate(found_store(), file), file, as_json=json_)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate from elsewhere.")],
+) -> None:
+    """Take somebody else's word for an image: a certificate that is signed with a key which this host trusts.
+
+    Ends with 6 when the key is not trusted, production's policy is not satisfied, or a run here has failed that image.
+    """
+    store = ready_store("Changing the certificates")
+    certificate = import_certificate(store, file, load_policy())
+    print(f"certificate of {certificate.ref}: {certificate_file(store, certificate.image_id)}")
 
 
 def key() -> None:

@@ -6,6 +6,7 @@ can be held against another policy, or a later version of the same one, without 
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 CERTIFICATE_FILE = "certificate.json"
 # When the run began that took the certificate back.
 _WITHDRAWN_FILE = "withdrawn"
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 # How many reasons an error tells: a policy that asks for more meets each of a run's checkpoints.
 _REASONS = 3
 _A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate show names an image's."
@@ -82,11 +84,17 @@ def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
     statement = _statement(image, run, items, policy, folder / RESULTS_FILE)
     envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
     envelope.sign(signer(store))
-    file = certificate_file(store, image.id)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / RESULTS_FILE, file.parent / RESULTS_FILE)
-    write_atomic(file, json.dumps(envelope.to_dict(), indent=1) + "\n")
+    certificate_file(store, image.id).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / RESULTS_FILE, certificate_file(store, image.id).with_name(RESULTS_FILE))
+    file = _enter(store, image.id, envelope)
     file.with_name(_WITHDRAWN_FILE).unlink(missing_ok=True)
+    return file
+
+
+def _enter(store: Store, image_id: str, envelope: Envelope) -> Path:
+    file = certificate_file(store, image_id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(file, json.dumps(envelope.to_dict(), indent=1) + "\n")
     return file
 
 
@@ -122,7 +130,29 @@ def _is_for_production(store: Store, image_id: str) -> bool:
 
 def verify_certificate(store: Store, file: Path) -> Certificate:
     """Read a certificate; InputError when it is none, PolicyError when it was changed, or an untrusted key's."""
+    return _verified(store, _read_envelope(file), file)
+
+
+def import_certificate(store: Store, file: Path, policy: Policy) -> Certificate:
+    """Take a certificate that was signed elsewhere, whether its image is here yet or not.
+
+    PolicyError unless its key is trusted here and it satisfies the policy; or when a run on this host has failed the
+    image: what was seen here counts for more.
+    """
     envelope = _read_envelope(file)
+    certificate = _verified(store, envelope, file)
+    if reasons := judge(policy, certificate.ref, certificate.items):
+        short = first_of(reasons, _REASONS, "; ")
+        why = f"the certificate of {certificate.ref} does not satisfy the policy {policy.name}: {short}"
+        raise PolicyError(why, "Ask for one of a whole run: galaxy verify --matrix all")
+    _require_not_withdrawn(
+        store, certificate.image_id, certificate.ref, "Verify that image again on this host."
+    )
+    _enter(store, certificate.image_id, envelope)
+    return certificate
+
+
+def _verified(store: Store, envelope: Envelope, file: Path) -> Certificate:
     keys = trusted_keys(store)
     known = [keyid for keyid in envelope.signatures if keyid in keys]
     if not known:
@@ -150,9 +180,7 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
     file = certificate_file(store, image.id)
     if not file.exists():
         raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)
-    if (when := _withdrawn(store, image.id)) is not None:
-        why = f"the certificate of {image.ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
-        raise PolicyError(why, hint)
+    _require_not_withdrawn(store, image.id, image.ref, hint)
     try:
         certificate = verify_certificate(store, file)
     except InputError as error:
@@ -170,6 +198,12 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
         why = f"the certificate of {image.ref} does not satisfy the policy {policy.name}: {short}"
         raise PolicyError(why, hint)
     return certificate
+
+
+def _require_not_withdrawn(store: Store, image_id: str, ref: str, hint: str) -> None:
+    if (when := _withdrawn(store, image_id)) is not None:
+        why = f"the certificate of {ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
+        raise PolicyError(why, hint)
 
 
 def withdraw(store: Store, image_id: str, started: datetime) -> bool:
@@ -240,6 +274,8 @@ def _certificate(body: dict[str, Any], keyid: str) -> Certificate:
         raise ValueError("not a passed Test Result")
     (subject,) = body["subject"]
     parts = {part["name"]: part["digest"]["sha256"] for part in predicate["configuration"]}
+    if not _IMAGE_ID.fullmatch(subject["digest"]["sha256"]):
+        raise ValueError("its subject is no SHA-256")
     (policy,) = (name.removeprefix("policy/") for name in parts if name.startswith("policy/"))
     return Certificate(
         ref=subject["name"],

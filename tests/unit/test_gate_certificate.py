@@ -17,6 +17,7 @@ from galaxy.gate.certificate import (
     PREDICATE_TYPE,
     certificate_file,
     certify,
+    import_certificate,
     require_certificate,
     verify_certificate,
     withdraw,
@@ -121,6 +122,23 @@ def test_the_key_is_made_once(store):
     before = private_key_file(store).read_bytes()
     signer(store)
     assert private_key_file(store).read_bytes() == before
+
+
+def test_a_certificate_from_elsewhere_is_taken_if_its_key_is_trusted(store, image, certified, tmp_path):
+    here = Store(root=tmp_path / "here")
+    file = certified
+    with pytest.raises(PolicyError, match="does not trust that key"):
+        import_certificate(here, file, policy())
+    trust(here, public_key_file(store))
+    with pytest.raises(PolicyError, match="too few checks passed: ldap 1 of 2"):
+        import_certificate(here, file, policy(ldap=2))
+    assert not certificate_file(here, IMAGE.id).exists()
+    assert import_certificate(here, file, policy()).ref == IMAGE.ref
+    assert require_certificate(here, image, policy()).image_id == IMAGE.id
+    withdraw(here, IMAGE.id, dt.datetime.now(dt.UTC))
+    with pytest.raises(PolicyError, match="was withdrawn"):
+        import_certificate(here, file, policy())
+    assert not certificate_file(here, IMAGE.id).exists()
 
 
 @pytest.mark.parametrize(
