@@ -85,9 +85,11 @@ def _tell(plan: RollbackPlan, *, as_json: bool) -> None:
             print_json(asdict(plan))
         else:
             _show_plan(plan)
-    elif (offer := plan.offer(plan.way)).loses and not as_json:
-        print(f"{plan.server}: going back to {offer.what} loses:")
-        for line in offer.loses:
+    elif not as_json:
+        offer = plan.offer(plan.way)
+        if offer.loses:
+            print(f"{plan.server}: going back to {offer.what} loses:")
+        for line in (*offer.loses, *(f"note: {note}" for note in offer.notes)):
             print(f"  {line}", flush=True)
 
 

@@ -8,11 +8,12 @@ import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
 from galaxy.host.errors import InputError, PolicyError, ServerError
+from galaxy.host.journal import LOOK, journal
 from galaxy.host.progress import say, step
 from galaxy.host.settings import load_settings
 from galaxy.server.config import Server, load
 from galaxy.server.history import last_upgrade
-from galaxy.server.kept import Snapshot, config_of, damaged, find_snapshot
+from galaxy.server.kept import Snapshot, damaged, find_snapshot
 from galaxy.server.kept import snapshots as snapshots_of
 from galaxy.server.lifecycle import held
 from galaxy.server.restore import Restored
@@ -20,8 +21,9 @@ from galaxy.server.restore import restore as put_back
 from galaxy.server.snapshot import discard
 from galaxy.server.snapshot import prune as remove_old
 from galaxy.server.snapshot import snapshot as take
-from galaxy.upgrade.partners import require_no_partners
-from galaxy.upgrade.since import lost_by
+from galaxy.upgrade.consult import ConfigurationError
+from galaxy.upgrade.partners import require_no_partners, usn_rollback
+from galaxy.upgrade.since import Loss, lost_by, newest_known, require_no_more, state_then
 
 Name = Annotated[str, typer.Argument(help="The server's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -86,7 +88,9 @@ def restore(
     server = load(ready_store("Restoring a snapshot", name), name)
     wanted = find_snapshot(server, snapshot_id)
     _require_alone(server, wanted)
-    if not yes and _loses(server, wanted) and not _asked(server, wanted):
+    loss = lost_by(server, wanted)
+    _tell(server, loss)
+    if loss.lines and not (yes or _asked(server, wanted)):
         raise PolicyError(
             f"restoring {wanted.id} would lose what was written to {name} since {wanted.taken:%Y-%m-%d %H:%M} UTC",
             "Confirm it with --yes.",
@@ -94,7 +98,13 @@ def restore(
     with step(f"restoring {wanted.id}"):
         # Asked again: a DC may have joined while somebody thought about it.
         done = put_back(
-            server, wanted, load_settings(), require_allowed=lambda: _require_alone(server, wanted)
+            server,
+            wanted,
+            load_settings(),
+            require_allowed=lambda: _require_alone(server, wanted),
+            require_seen=lambda entry, stopped: require_no_more(
+                entry, stopped, loss, f"{name} goes on as before. Try again."
+            ),
         )
     if as_json:
         print_json(_told(wanted, done))
@@ -185,22 +195,25 @@ def _these(server: Server, ids: list[str]) -> tuple[Snapshot, ...]:
 
 
 def _require_alone(server: Server, wanted: Snapshot) -> None:
-    """Refuse a USN rollback. A server whose databases cannot be read any more is judged by the snapshot's."""
+    """Refuse a USN rollback. A server whose databases cannot be read any more is judged by its snapshots'."""
     try:
         require_no_partners(server)
+    except ConfigurationError:
+        raise
     except ServerError as error:
-        say(f"warning: {error.message}; looking for other domain controllers in the snapshot")
-        require_no_partners(Server(store=server.store, config=config_of(wanted), home=wanted.path))
+        say(f"warning: {error.message}; looking for other domain controllers in the snapshots")
+        with journal(server.store, LOOK, server.name) as entry:
+            known = newest_known(entry, server) or state_then(entry, server, wanted)
+        if known is not None and known.partners:
+            raise usn_rollback(server.name, known.partners) from None
 
 
-def _loses(server: Server, wanted: Snapshot) -> bool:
-    """Whether anything would be lost; tells what."""
-    lines = lost_by(server, wanted)
-    if lines:
-        say(f"{server.name}: going back to {wanted.id} loses:")
-        for line in lines:
+def _tell(server: Server, loss: Loss) -> None:
+    """What would be lost."""
+    if loss.lines:
+        say(f"{server.name}: going back to {loss.snapshot.id} loses:")
+        for line in loss.lines:
             say(f"  {line}")
-    return bool(lines)
 
 
 def _asked(server: Server, wanted: Snapshot) -> bool:

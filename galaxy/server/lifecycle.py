@@ -240,10 +240,32 @@ def start_held(
     `in_network`: the server's network is there already. `answered` is told of each service that answers, from any
     thread.
     """
+    before = marks(server)
+    with _launched(server, settings, in_network=in_network) as (process, began):
+        return wait_ready(
+            server,
+            settings.ready_timeout,
+            alive=lambda: process.alive,
+            began=began,
+            since=before,
+            answered=answered,
+        )
+
+
+def start_unasked(server: Server, settings: Settings, *, in_network: bool) -> None:
+    """As `start_held`, of a server that did not answer well before either: nobody waits for it to."""
+    with _launched(server, settings, in_network=in_network):
+        pass
+
+
+@contextmanager
+def _launched(
+    server: Server, settings: Settings, *, in_network: bool
+) -> Iterator[tuple[running.Running, float]]:
+    """The server's process, and when it began; an error in the block ends it, and undoes what was made for it."""
     if server.record.exists():  # it died, or the host did
         (clear_but_network if in_network else clear)(server)
     require_whole(server)
-    before = marks(server)
     with journal(server.store, "start", server.name) as entry:
         if not in_network:
             bring_up(entry, server)
@@ -253,15 +275,7 @@ def start_held(
         entry.on_failure("container", handle(server))
         forget(server)
         began = time.monotonic()
-        process = running.note(server, launch(server, bundle))
-        return wait_ready(
-            server,
-            settings.ready_timeout,
-            alive=lambda: process.alive,
-            began=began,
-            since=before,
-            answered=answered,
-        )
+        yield running.note(server, launch(server, bundle)), began
 
 
 def stop_held(server: Server, settings: Settings) -> float:

@@ -76,12 +76,14 @@ def restore(
     settings: Settings,
     *,
     require_allowed: Callable[[], None] = lambda: None,
+    require_seen: Callable[[Entry, Server], None] = lambda _entry, _server: None,
 ) -> Restored:
     """Give a server the state, the configuration and the image of a snapshot, which stays; it runs if it ran.
 
     Whether going back is safe for the domain is not looked at here: other DCs would take it for a USN rollback.
-    `require_allowed` raises when it is not; it is called at the last moment before the server stops. Raises ServerError
-    when the server doesn't start on that state; then it has the one of before, and runs if it ran.
+    `require_allowed` raises when it is not; it is called at the last moment before the server stops. `require_seen`
+    raises when something was written since somebody has agreed; it is called when nothing can be any more. Raises
+    ServerError when the server doesn't start on that state; then it has the one of before, and runs if it ran.
     """
     began = time.monotonic()
     with lifecycle.held(server), journal(server.store, "restore", server.name) as entry:
@@ -96,6 +98,8 @@ def restore(
             _returning(entry, server, snapshot, record),
         ):
             _end(server, settings, runs=record.running)
+            if record.running:
+                require_seen(entry, server)
             exchange(server.folder, incoming, outgoing)
             restored = load(server.store, server.name)
             ready = _start(restored, settings) if record.running else None

@@ -24,9 +24,14 @@ _SECONDS = 600.0
 _ASKED = ("etc", "state/private")
 
 
+class ConfigurationError(ServerError):
+    """Samba cannot read smb.conf: that says nothing of the databases, neither good nor bad."""
+
+
 def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bool = False) -> str:
     """Run a script of `inside/` on the server's database; returns what it printed. ServerError when it cannot.
 
+    It is a ConfigurationError if only smb.conf is in the way.
     `in_place`: a stopped server's own files, which its image has just let go of, and of which there is a copy.
     """
     text = (files("galaxy.upgrade") / "inside" / f"{script}.py").read_text(encoding="utf-8")
@@ -46,10 +51,10 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
 
 
 def require_configuration(server: Server, done: Completed) -> None:
-    """ServerError when a program of Samba's failed because it cannot read smb.conf, which its own words hardly tell."""
+    """ConfigurationError when a program failed because it cannot read smb.conf, which its own words hardly tell."""
     if "Unable to load default file" in done.output:
         file = server.etc / "smb.conf"
-        raise ServerError(f"Samba cannot read the smb.conf of {server.name}", f"Mend it: {file}")
+        raise ConfigurationError(f"Samba cannot read the smb.conf of {server.name}", f"Mend it: {file}")
 
 
 def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS) -> Completed:

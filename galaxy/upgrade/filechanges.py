@@ -1,4 +1,4 @@
-"""Which files of a server people have changed since a snapshot: all of its configuration and state but Samba's own."""
+"""Which files of a server people have changed since a snapshot: all of its folders but what is Samba's own."""
 
 import filecmp
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from galaxy.server.tdbfile import FlawError, entries
 
 _NTACL = "security.NTACL"
-_PARTS = ("etc", "state")
+_PARTS = ("etc", "state", "cache")
 _LARGE = 1 << 20
 # By path in the server's folder. smb.conf is compared line by line; what databases hold, by the directory's own numbers
 # (changes.py) or below.
@@ -22,14 +22,17 @@ _SAMBAS_OWN = re.compile(
     r"|state/private/((krb5|kdc)\.conf|named\..*)"
     r"|state/private/([^/]*\.keytab|dns_update_cache|dns_update_list|spn_update_list|encrypted_secrets\.key)"
     r"|state/(bind-dns|ntp_signd|winbindd_privileged|printing|smb_krb5|msg\.lock|msg\.sock)"
+    r"|cache/([^/]*\.(tdb|ldb)|browse\.dat|printing|smb_krb5|netlogon_creds_cli\..*)"
 )
+KEYTAB = re.compile(r"state/private/[^/]*\.keytab")
 # What people write into databases that no change number counts: which records, and what they are to people.
-_DATABASES: Mapping[str, tuple[Callable[[bytes], bool], str]] = {
+PEOPLES_DATABASES: Mapping[str, tuple[Callable[[bytes], bool], str]] = {
     "state/registry.tdb": (
         lambda key: b"\\SAMBA\\SMBCONF\\" in key.upper(),
         "shares and settings in the registry (net conf)",
     ),
     "state/share_info.tdb": (lambda key: key.startswith(b"SECDESC/"), "permissions of shares"),
+    "state/private/privilege.ldb": (lambda key: key.startswith(b"DN=SID="), "privileges (net rpc rights)"),
 }
 
 
@@ -45,9 +48,19 @@ def file_changes(before: Path, now: Path) -> Iterator[FileChange]:
     """What differs between the folders of two states of a server; both are only read."""
     for part in _PARTS:
         yield from _changes(before, now, part)
-    for path, (wanted, words) in _DATABASES.items():
+    for path, (wanted, words) in PEOPLES_DATABASES.items():
         if _records(before / path, wanted) != _records(now / path, wanted):
             yield FileChange(path=f"{path}: {words}", what="changed")
+
+
+def is_sambas_own(path: str) -> bool:
+    """Whether a path in a server's folder is what Samba writes for itself."""
+    return _SAMBAS_OWN.fullmatch(path) is not None
+
+
+def is_readable(database: Path) -> bool:
+    """Whether a TDB's records can all be read."""
+    return _records(database, lambda _: True) is not None
 
 
 def _changes(before: Path, now: Path, part: str) -> Iterator[FileChange]:
@@ -76,17 +89,18 @@ def _files(root: Path, part: str) -> set[str]:
     found = set()
     for place, folders, names in os.walk(root / part):
         at = Path(place).relative_to(root)
-        folders[:] = [name for name in folders if not _SAMBAS_OWN.fullmatch(str(at / name))]
+        folders[:] = [name for name in folders if not is_sambas_own(str(at / name))]
         found |= {str(at / name) for name in folders}
         found |= {
             str(at / name)
             for name in names
-            if not _SAMBAS_OWN.fullmatch(str(at / name)) and not _is_socket(Path(place, name))
+            if not is_sambas_own(str(at / name)) and not is_socket(Path(place, name))
         }
     return found
 
 
-def _is_socket(path: Path) -> bool:
+def is_socket(path: Path) -> bool:
+    """Whether it is a socket, or has gone."""
     try:
         return stat.S_ISSOCK(path.lstat().st_mode)
     except FileNotFoundError:

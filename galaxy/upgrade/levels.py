@@ -8,11 +8,13 @@ import re
 from contextlib import ExitStack
 
 from galaxy.host.errors import InputError, ServerError
+from galaxy.host.journal import LOOK, journal
 from galaxy.host.netns import inside_network
 from galaxy.release.version import Version
 from galaxy.server.config import Server
 from galaxy.server.network import namespace_of
 from galaxy.server.smbconf import smb_conf_text
+from galaxy.upgrade.partners import look
 
 LEVELS_SINCE = Version.parse("4.19.0")
 # MS-ADTS 6.1.4.2 msDS-Behavior-Version, by the names of smb.conf(5).
@@ -23,12 +25,12 @@ _PATIENCE = 5  # ldap3 takes whole seconds
 _ATTRIBUTES = ("domainFunctionality", "forestFunctionality")
 
 
-def require_level(server: Server, version: str) -> None:
-    """InputError when a Samba of that version would refuse to start in the running server's domain."""
+def require_level(server: Server, version: str, *, running: bool) -> None:
+    """InputError when a Samba of that version would refuse to start in the server's domain."""
     if Version.parse(version) < LEVELS_SINCE:
         return
     claimed = claimed_level(smb_conf_text(server))
-    domain = _domain_level(server)
+    domain = _domain_level(server) if running else _stored_level(server)
     if domain > LEVELS[claimed]:
         needed = next(name for name, level in LEVELS.items() if level >= domain)
         raise InputError(
@@ -43,6 +45,12 @@ def claimed_level(smb_conf: str) -> str:
     found = _OPTION.findall(smb_conf)
     named = {name.upper(): name for name in LEVELS}
     return named.get(found[-1].upper(), _DEFAULT) if found else _DEFAULT
+
+
+def _stored_level(server: Server) -> int:
+    """The domain's level, from a stopped server's database."""
+    with journal(server.store, LOOK, server.name) as entry:
+        return look(entry, server).level
 
 
 def _domain_level(server: Server) -> int:

@@ -37,13 +37,12 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     _require_good(server, new, allow_uncertified=request.allow_uncertified)
     require_movable(server)
     running = _require_sound(server)
-    if running:
-        require_level(server, new.version)
-        if not request.rehearsal:
-            _require_tried(server)
+    if running and not request.rehearsal:
+        require_tried(server, ", or leave --no-rehearsal out")
     copies = _COPIES if request.rehearsal else 1
     need = copies * (space_of(server.folder) + _ROOM)
     require_space(server.folder, need, f"the upgrade of {server.name}")
+    require_level(server, new.version, running=running)
     source, target = ImageChoice.of(old), ImageChoice.of(new)
     return plan_upgrade(
         server.name,
@@ -104,13 +103,13 @@ def _require_sound(server: Server) -> bool:
     return True
 
 
-def _require_tried(server: Server) -> None:
+def require_tried(server: Server, otherwise: str = "") -> None:
     """InputError when smb.conf has changed since the server started with it: going back to it may fail as well."""
     conf, record = server.etc / "smb.conf", server.record
     if record.exists() and conf.stat().st_mtime_ns > record.stat().st_mtime_ns:
         raise InputError(
             f"{conf} has been changed since {server.name} started: whether any version starts with it is not known",
-            f"Restart it first (galaxy restart {server.name}), or leave --no-rehearsal out.",
+            f"Restart it first (galaxy restart {server.name}){otherwise}.",
         )
 
 

@@ -115,7 +115,7 @@ def _stage(entry: Entry, server: Server) -> Iterator[tuple[Server, float]]:
 @contextmanager
 def _network(entry: Entry, server: Server) -> Iterator[NamespaceNetwork]:
     """A network namespace with nothing in it but the server's address."""
-    name = f"{server.container}-rehearsal"
+    name = f"{server.container}+rehearsal"  # no server's name has that sign
     with entry.temporarily("netns", name):
         path = netns.add_namespace(name)
         netns.add_bridge("lan0", name)

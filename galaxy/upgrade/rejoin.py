@@ -1,7 +1,7 @@
 """Back to an older version by leaving the domain and joining it again, where other DCs have the data too.
 
 Nothing of the newer version's databases is taken along: the older one gets the directory from another DC. What that
-does not have stays the server's own: smb.conf, sysvol with its ids (Samba replicates neither), and the TLS keys.
+does not have stays the server's own: smb.conf, and what `carry.py` names.
 
 Until the domain is told to forget the old DC, an error or a killed command ends with the newer version running as
 before. From then on there is only forward: `recover` goes on from where it stopped. For that the credentials lie in
@@ -18,9 +18,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, InputError, ServerError
-from galaxy.host.files import sync_file_system, sync_folder, write_atomic
+from galaxy.host.files import require_space, sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import LOOK, Entry, journal
-from galaxy.host.process import run
 from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.host.undo import undoes
@@ -42,23 +41,22 @@ from galaxy.server.history import REJOIN, UpgradeRecord
 from galaxy.server.history import record as remember
 from galaxy.server.hold import hold
 from galaxy.server.join import JoinRequest, forget_join, is_known, join_held, leave, require_joinable
-from galaxy.server.network import bring_up, namespace_of, network_is_up, take_down
+from galaxy.server.network import bring_up, namespace_of, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
-from galaxy.server.swap import exchange
+from galaxy.server.swap import exchange, require_movable
+from galaxy.upgrade.carry import require_portable, take_over
 from galaxy.upgrade.changes import changes_since, object_line
 from galaxy.upgrade.keytabs import keep_keys, newest_key
 from galaxy.upgrade.partners import look
 from galaxy.upgrade.replicate import deliver, link
-from galaxy.upgrade.smoke import smoke, start_smoked
-from galaxy.upgrade.switch import with_image
+from galaxy.upgrade.smoke import smoke
+from galaxy.upgrade.switch import start_again, with_image
 
-_DELIVER_SECONDS = 300.0
+# What a join and the first start write beside a directory of the old one's size.
+_ROOM = 200_000_000
 # Below the server's folder: a join under way, one that is done, and what was there before.
 _HOME, _JOINED, _ASIDE = "rejoining", "rejoined", "before-rejoin"
-# The server's own, which no other DC has: files of smb.conf; sysvol, and the ids that its ACLs are written in; keys.
-_OWN_PARTS = ("etc",)
-_OWN_STATE = ("sysvol", "private/idmap.ldb", "private/tls")
 _KEYTAB = "private/secrets.keytab"
 
 
@@ -85,6 +83,7 @@ class _Progress(BaseModel):
     partner: str
     old_image: str
     running: bool
+    sound: bool = True
     leaving: bool = False
     left: bool = False
     ready_timeout: float
@@ -112,7 +111,8 @@ def rejoin(entry: Entry, server: Server, request: RejoinRequest, settings: Setti
         request=request,
         partner=partner,
         old_image=server.config.image_id,
-        running=running and sound,
+        running=running,
+        sound=sound,
         ready_timeout=settings.ready_timeout,
         stop_timeout=settings.stop_timeout,
         join_timeout=settings.join_timeout,
@@ -138,6 +138,10 @@ def _in_network(server: Server, *, running: bool) -> Iterator[None]:
 
 def _require_ready(server: Server, request: RejoinRequest) -> str:
     """Ask everything that can be asked before anything is done; returns the other DC's full name."""
+    require_movable(server)
+    require_portable(server)
+    databases = sum(file.lstat().st_size for file in (server.state / "private").rglob("*.*db"))
+    require_space(server.folder, databases + _ROOM, f"the rejoin of {server.name}")
     domain = survey(names.ipv4(request.dc), namespace_of(server))
     if domain.dc.lower() == server.config.fqdn.lower():
         raise InputError(f"{request.dc} is {server.name} itself", "Give --dc the address of another DC.")
@@ -187,16 +191,18 @@ def _deliver_and_stop(entry: Entry, server: Server, partner: str, settings: Sett
     if not sound:
         lifecycle.stop_quickly(server, settings)
         return
-    before = look(entry, server).usn
     with step(f"delivering what {server.name} knows to {partner}"):
+        deliver(server, partner)
+        # Once more: the first may take long, and all that is written from here on keeps it from going on.
+        before = look(entry, server).usn
         deliver(server, partner)
     lifecycle.stop_quickly(server, settings)
     late = changes_since(entry, server, before, server.folder).objects
     if late:
         raise ServerError(
-            f"{len(late)} changes came while {server.name} was stopped, and the other DCs do not have them: "
+            f"{len(late)} changes came while {server.name} was stopping, and the other DCs may not have them: "
             f"{object_line(late[0])}",
-            "Try again when nobody writes; the server runs as before.",
+            "Try again when nobody writes; the server goes on as before.",
         )
 
 
@@ -211,6 +217,7 @@ def _forward(server: Server, progress: _Progress) -> None:
             _join_anew(entry, server, progress, joined)
         (joined / CONFIG).unlink(missing_ok=True)
         exchange(server.folder, joined, server.folder / _ASIDE)
+        take_over(server.folder / _ASIDE, server.folder)
         moved = with_image(server, progress.request.image_id)
         lifecycle.start_held(moved, progress.settings, in_network=True)
         _require_good(moved, progress.settings.ready_timeout)
@@ -243,28 +250,14 @@ def _join_anew(entry: Entry, server: Server, progress: _Progress, joined: Path) 
     _note(server, progress.model_copy(update={"leaving": True, "left": True}))
     join_held(entry, new, wanted, domain, progress.settings)
     forget_join(new)
-    _carry_over(server, new)
+    # What is not in the new folder stays where it is: smb.conf, and the administrator's password.
+    if not (new.secrets / "admin-password").exists():
+        shutil.rmtree(new.secrets)
+    shutil.rmtree(new.etc)
+    keep_keys(server.state / _KEYTAB, new.state / _KEYTAB)
     sync_file_system(new.folder)
     new.folder.rename(joined)
     sync_folder(server.folder)
-
-
-def _carry_over(server: Server, new: Server) -> None:
-    """Give the joined folder what is the server's own; the old folder keeps it too until all is done."""
-    if not (new.secrets / "admin-password").exists():
-        shutil.rmtree(new.secrets)
-    for part in _OWN_PARTS:
-        shutil.rmtree(new.folder / part)
-    for name in _OWN_STATE:
-        if (server.state / name).exists():
-            _copy(server.state / name, new.state / name)
-    keep_keys(server.state / _KEYTAB, new.state / _KEYTAB)
-
-
-def _copy(source: Path, target: Path) -> None:
-    run(["rm", "-rf", target])
-    # No new holes: a database is mapped into memory, and a hole that the disk has no room for ends its process.
-    run(["cp", "--archive", "--reflink=auto", source, target], timeout=_DELIVER_SECONDS)
 
 
 def _wanted(server: Server, request: RejoinRequest) -> JoinRequest:
@@ -362,8 +355,9 @@ def _go_back(server: Server, progress: _Progress) -> None:
     say(f"{server.name}: going on with the version of before the rollback")
     server = with_image(server, progress.old_image)
     if progress.running:
-        start_smoked(server, progress.settings, in_network=network_is_up(server))
+        start_again(server, progress.settings, sound=progress.sound)
     server.pending.unlink()
+    sync_folder(server.folder)
 
 
 def _finish(server: Server, progress: _Progress) -> None:

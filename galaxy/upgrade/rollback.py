@@ -6,7 +6,6 @@ with the older one.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -27,12 +26,13 @@ from galaxy.server.rootfs import image_of, rootfs_of
 from galaxy.server.script import PYTHON
 from galaxy.server.smbconf import smb_conf_text
 from galaxy.upgrade.aftermath import Aftermath, look_after
-from galaxy.upgrade.changes import Changes, changes_since, late
-from galaxy.upgrade.consult import run_inside
+from galaxy.upgrade.changes import Changes
+from galaxy.upgrade.consult import ConfigurationError, run_inside
 from galaxy.upgrade.partners import require_no_partners
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
+from galaxy.upgrade.preflight import require_tried
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
-from galaxy.upgrade.since import compare_now, image_by_id, state_then, usn_in_common
+from galaxy.upgrade.since import Loss, compare_now, image_by_id, require_no_more, state_then, usn_in_common
 from galaxy.upgrade.switch import Back, Switched, switch
 from galaxy.upgrade.ways import Offer, Situation, Way, offers
 
@@ -119,6 +119,8 @@ def rollback(
             plan = plan_rollback(entry, server, request)
             show(plan)
             offer = require_way(plan, request)
+            if plan.running and offer.way is not Way.SNAPSHOT:  # which has a smb.conf of its own
+                require_tried(server)
             if offer.loses and not confirm(offer):
                 raise PolicyError(
                     f"going back by {offer.way} would lose what is listed, and nobody has confirmed that",
@@ -317,12 +319,9 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
 
     def restore(server: Server) -> None:
         if plan.changes is not None:
-            now = changes_since(entry, server, plan.usn, snapshot.path, in_place=True)
-            if unseen := late(plan.changes, now):
-                raise PolicyError(
-                    f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}",
-                    f"{server.name} runs as before. Look again: galaxy rollback {server.name} --plan",
-                )
+            seen = Loss(snapshot=snapshot, usn=plan.usn, changes=plan.changes, lines=())
+            again = f"{server.name} goes on as before. Look again: galaxy rollback {server.name} --plan"
+            require_no_more(entry, server, seen, again)
         else:
             _require_still_alone(server)
         freshen(snapshot.path, server.folder, {}).sync()
@@ -332,8 +331,12 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
 
 def _require_still_alone(server: Server) -> None:
     """A DC may have joined since the plan; databases that cannot be read, the plan has judged by the snapshot's."""
-    with suppress(ServerError):
+    try:
         require_no_partners(server)
+    except ConfigurationError:
+        raise
+    except ServerError:
+        return
 
 
 def _downgrade(server: Server) -> None:

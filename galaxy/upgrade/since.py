@@ -1,24 +1,51 @@
 """What a server holds that one of its snapshots lacks: what going back to that would lose."""
 
+from contextlib import suppress
+from dataclasses import dataclass
+
 from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.server import lifecycle
 from galaxy.server.config import Server
 from galaxy.server.history import parting
-from galaxy.server.kept import Snapshot, find_snapshot
+from galaxy.server.kept import Snapshot, find_snapshot, snapshots
 from galaxy.server.sound import require_sound, require_sound_snapshot
-from galaxy.upgrade.changes import Changes, changes_since, lost
+from galaxy.upgrade.changes import Changes, changes_since, late, lost
+from galaxy.upgrade.consult import ConfigurationError
 from galaxy.upgrade.partners import Directory, look
 
 
-def lost_by(server: Server, snapshot: Snapshot) -> tuple[str, ...]:
-    """What a server in that state would lack of what it has now, in lines for people; none when nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What a server in a snapshot's state would lack: `lines` for people, none when nothing.
+
+    `changes`, since the USN `usn`, is None when they cannot be read.
+    """
+
+    snapshot: Snapshot
+    usn: int
+    changes: Changes | None
+    lines: tuple[str, ...]
+
+
+def lost_by(server: Server, snapshot: Snapshot) -> Loss:
+    """Compare a server with one of its snapshots."""
     with journal(server.store, LOOK, server.name) as entry:
         then = state_then(entry, server, snapshot)
         usn = usn_in_common(entry, server, snapshot, then)
         _, changes, unreadable = compare_now(entry, server, snapshot, then, usn)
-    return lost(changes, f"{snapshot.taken:%Y-%m-%d %H:%M} UTC", unreadable)
+    lines = lost(changes, f"{snapshot.taken:%Y-%m-%d %H:%M} UTC", unreadable)
+    return Loss(snapshot=snapshot, usn=usn or 0, changes=changes, lines=lines)
+
+
+def require_no_more(entry: Entry, server: Server, seen: Loss, again: str) -> None:
+    """PolicyError when a server, by now stopped, has changes that are not in the list. `again`: what to do."""
+    if seen.changes is None:
+        return
+    now = changes_since(entry, server, seen.usn, seen.snapshot.path, in_place=True)
+    if unseen := late(seen.changes, now):
+        raise PolicyError(f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}", again)
 
 
 def image_by_id(server: Server, image_id: str) -> Image | None:
@@ -48,7 +75,10 @@ def usn_in_common(
 def compare_now(
     entry: Entry, server: Server, snapshot: Snapshot | None, then: Directory | None, usn: int | None
 ) -> tuple[Directory | None, Changes | None, str]:
-    """What the databases say of now and of what has changed; a broken one leaves the snapshot's word, and a why."""
+    """What the databases say of now and of what has changed; a broken one leaves the snapshots' word, and a why.
+
+    ConfigurationError stays one: behind a mistake in smb.conf there may be a good database, and other DCs in it.
+    """
     try:
         if lifecycle.status(server).state != "running":
             require_sound(server)
@@ -56,9 +86,20 @@ def compare_now(
         changes = None
         if snapshot is not None and usn is not None:
             changes = changes_since(entry, server, usn, snapshot.path)
+    except ConfigurationError:
+        raise
     except ServerError as error:
-        return then, None, error.message
+        return newest_known(entry, server) or then, None, error.message
     return now, changes, ""
+
+
+def newest_known(entry: Entry, server: Server) -> Directory | None:
+    """What the newest of a server's snapshots says that can be read: a DC may have joined since an older one."""
+    for snapshot in reversed(snapshots(server)):
+        with suppress(InputError, ServerError):
+            if (found := state_then(entry, server, snapshot)) is not None:
+                return found
+    return None
 
 
 def state_then(entry: Entry, server: Server, snapshot: Snapshot) -> Directory | None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from galaxy.host.errors import GalaxyError
 from galaxy.host.files import sync_folder, write_atomic
 from galaxy.host.journal import Entry
 from galaxy.host.progress import say
@@ -43,6 +44,7 @@ class SwitchRecord(BaseModel):
     image_id: str
     snapshot: str
     running: bool
+    sound: bool = True
     touched: bool
     ready_timeout: float
     stop_timeout: float
@@ -103,14 +105,14 @@ def switch(
 
     Returns after the commit point. Whatever fails before it (or interrupts) ends with the old version, the old state,
     running and checked if it ran before; then the error is raised. A rollback is a switch that has to `convert` the
-    stopped server's state first; it may `start` what was stopped, and doesn't insist on starting again what was not
-    `sound` when it began. `back` is how the history tells it from an upgrade.
+    stopped server's state first; it may `start` what was stopped, and doesn't insist that what was not `sound` when it
+    began answers again. `back` is how the history tells it from an upgrade.
     """
     start = plan.running if start is None else start
     history(server)  # it has to be readable: it is written at the commit point
     warm(server.as_image(plan.target.id))
     ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
-    record = _back_to(plan, ahead.id, settings, running=plan.running and sound)
+    record = _back_to(plan, ahead.id, settings, sound=sound)
     with ExitStack() as stack:
         if start:
             stack.enter_context(hold(entry, server))
@@ -134,11 +136,12 @@ def switch(
     )
 
 
-def _back_to(plan: UpgradePlan, kept: str, settings: Settings, *, running: bool) -> SwitchRecord:
+def _back_to(plan: UpgradePlan, kept: str, settings: Settings, *, sound: bool) -> SwitchRecord:
     return SwitchRecord(
         image_id=plan.source.id,
         snapshot=kept,
-        running=running,
+        running=plan.running,
+        sound=sound,
         touched=False,
         ready_timeout=settings.ready_timeout,
         stop_timeout=settings.stop_timeout,
@@ -216,5 +219,20 @@ def _return(target: str) -> None:
     else:
         snapshot.abandon(server, record.snapshot)  # before the start, which may need its room
     if record.running:
-        start_smoked(server, record.settings, in_network=network_is_up(server))
+        start_again(server, record.settings, sound=record.sound)
     server.pending.unlink()
+    sync_folder(server.folder)
+
+
+def start_again(server: Server, settings: Settings, *, sound: bool) -> None:
+    """Start what ran before a change that is taken back. What was not `sound` then is not asked how it is."""
+    there = network_is_up(server)
+    if sound:
+        start_smoked(server, settings, in_network=there)
+        return
+    try:
+        lifecycle.start_unasked(server, settings, in_network=there)
+    except GalaxyError as error:
+        say(f"warning: {server.name} was not well before, and does not start now: {error.message}")
+    else:
+        say(f"{server.name} has been started again; it was not well before: galaxy status {server.name}")

@@ -34,9 +34,9 @@ class Situation:
     """What was found out about a server that shall go back.
 
     `target` is None when there is no image to go back to; `why_not` says why. `directory` is what its database says,
-    or, when that is `unreadable` (why), what the snapshot's said, `then`. `changes`: since the snapshot, which had
-    committed `usn`, where it is known. `tool`: its image has samba_downgrade_db. `chosen`: somebody named the
-    snapshot. `running`, and `sound`: all four services answer.
+    or, when that is `unreadable` (why), what the newest readable snapshot's says; `then`: the chosen one's.
+    `changes`: since the snapshot, which had committed `usn`, where it is known. `tool`: its image has
+    samba_downgrade_db. `chosen`: somebody named the snapshot. `running`, and `sound`: all four services answer.
     """
 
     name: str
@@ -97,10 +97,19 @@ def _snapshot(at: Situation) -> Offer:
     return Offer(
         way=Way.SNAPSHOT,
         what=f"the state of {taken}, with {at.target.ref}",
-        loses=lost(at.changes, taken, at.unreadable),
+        loses=(*lost(at.changes, taken, at.unreadable), *_unknown(at)),
         notes=("the state of now is kept as a snapshot too", *_resurrected(at)),
         steps=(*_before(at, "the state of now is kept"), _lay(taken), *_after(at.target)),
     )
+
+
+def _unknown(at: Situation) -> tuple[str, ...]:
+    """What only the database could tell that cannot be read."""
+    why = (
+        f"whether another DC has joined since the last snapshot is not known: if one has, {at.name} will diverge from "
+        "it, silently (USN rollback)"
+    )
+    return (why,) if at.unreadable else ()
 
 
 def _resurrected(at: Situation) -> tuple[str, ...]:
@@ -121,7 +130,7 @@ def _downgrade(at: Situation) -> Offer:
     return Offer(
         way=Way.DOWNGRADE,
         what=f"the databases of now, in a format for any version, with {at.target.ref}",
-        notes=_notes(at, Version.parse(at.target.version)),
+        loses=_unheeded(at, Version.parse(at.target.version)),
         steps=(
             *_before(at, "the way forward again, should the older version not come up"),
             *_format(at),
@@ -147,8 +156,8 @@ def _cannot_read(at: Situation, old: Version) -> str:
     return ""
 
 
-def _notes(at: Situation, old: Version) -> tuple[str, ...]:
-    """What an older version doesn't do with what a newer one has let people make."""
+def _unheeded(at: Situation, old: Version) -> tuple[str, ...]:
+    """What an older version doesn't do with what a newer one has let people make: that may let in whom it keeps out."""
     heeded = at.directory.heeded if at.directory is not None else {}
     return tuple(
         f"{count} {kind} {what}: Samba does so since {since}"
@@ -165,14 +174,18 @@ def _rejoin(at: Situation) -> Offer:
     if not refused and at.directory is None:
         refused = f"nothing tells whether there are other DCs: {at.unreadable}"
     if not refused and at.directory is not None and all(one.read_only for one in at.directory.partners):
-        refused = f"{at.name} is the domain's only writable DC"
+        refused = (
+            f"the last snapshot that can be read knew no writable DC but {at.name}"
+            if at.unreadable
+            else f"{at.name} is the domain's only writable DC"
+        )
     if refused or at.target is None or at.directory is None:
         return Offer(way=Way.REJOIN, what=what, refused=refused)
     partners = ", ".join(one.in_words() for one in at.directory.partners if not one.read_only)
     return Offer(
         way=Way.REJOIN,
         what=f"removed from the domain and joined again with {at.target.ref}",
-        loses=() if at.sound else _UNDELIVERED,
+        loses=(*(() if at.sound else _UNDELIVERED), *_unheeded(at, Version.parse(at.target.version))),
         notes=(f"other DCs: {partners}",),
         needs=("--dc ADDRESS of one of the other DCs", "--admin-password-file FILE"),
         steps=_REJOIN_STEPS,
@@ -185,12 +198,15 @@ _UNDELIVERED = (
 _REJOIN_STEPS = (
     PlannedStep(name="deliver", reason="the other DC must have every change that this one has acknowledged"),
     PlannedStep(name="stop", reason="nothing is written here any more", seen="the server is away"),
-    PlannedStep(name="set aside", reason="the state of now stays whole until the new one is checked"),
+    PlannedStep(name="set aside", reason="the databases of now stay until the older version is checked"),
     PlannedStep(
         name="demote", reason="the domain forgets the old DC: its replication, its records; no way back"
     ),
     PlannedStep(name="join", reason="the version of before gets the directory from the other DC"),
-    PlannedStep(name="carry over", reason="smb.conf's own lines, and sysvol, which Samba does not replicate"),
+    PlannedStep(
+        name="carry over",
+        reason="smb.conf, sysvol, shares and all else of people's, which Samba does not replicate",
+    ),
     PlannedStep(name="start", reason="LDAP, SMB, Kerberos and DNS must answer", seen="the server is back"),
     PlannedStep(name="probe", reason="a logon, a search and a file of sysvol"),
 )

@@ -274,14 +274,14 @@ class TestOffers:
         assert Way.DOWNGRADE not in open_ways(target=choice("4.10.18"), tool=False)
         assert Way.DOWNGRADE in open_ways(tool=False)
 
-    def test_what_the_older_one_does_not_act_upon_is_noted(self):
+    def test_what_the_older_one_does_not_act_upon_is_to_be_confirmed(self):
         known = directory(heeded={"authentication policies": 2, "group managed service accounts": 0})
         assert (
             offer(Way.DOWNGRADE, directory=known)
-            .notes[0]
+            .loses[0]
             .startswith("2 authentication policies would not be")
         )
-        assert offer(Way.DOWNGRADE, directory=known, target=choice("4.22.11")).notes == ()
+        assert offer(Way.DOWNGRADE, directory=known, target=choice("4.22.11")).loses == ()
 
     def test_a_dc_that_has_left_since_is_named_for_it_comes_back(self):
         notes = offer(Way.SNAPSHOT, then=directory(PARTNER)).notes
