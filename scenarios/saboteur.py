@@ -6,7 +6,7 @@ server's root is bound.
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,15 @@ from scenarios.world import World
 class Sabotage:
     """Which program is replaced by what, and by which words (a regular expression) the upgrade's error tells of it.
 
-    `silent`: something never answers, which only the time can tell.
+    `silent`: something never answers, which only the time can tell. `original`: another program, which nothing uses, in
+    whose place the real one is for the script to go on with.
     """
 
     program: str
     script: str
     says: str
     silent: bool = False
+    original: str = ""
 
 
 # Each fails the upgrade at another place. What one says has to be told by the error, which picks lines of the log that
@@ -61,16 +63,37 @@ SABOTAGES: Mapping[str, Sabotage] = {
     ),
 }
 
+# Nothing of these shows in how a version starts and answers: only a rehearsal finds them.
+HIDDEN: Mapping[str, Sabotage] = {
+    "changes-data": Sabotage(
+        program="usr/sbin/smbd",
+        original="usr/bin/mdb_copy",
+        script="""#!/bin/sh
+db=/var/lib/samba/private/sam.ldb
+ldbsearch -H $db "(sAMAccountName=Guest)" dn | while read -r key value; do
+    [ "$key" = dn: ] || continue
+    printf "dn: %s\\nchangetype: modify\\nreplace: description\\ndescription: sabotage\\n" "$value" | ldbmodify -H $db
+done >&2
+exec /usr/bin/mdb_copy "$@"
+""",
+        says=r"CN=Guest.*description",
+    ),
+}
+ALL: Mapping[str, Sabotage] = {**SABOTAGES, **HIDDEN}
+
 
 @contextmanager
 def sabotaged(world: World, image: Image, name: str) -> Iterator[None]:
     """The image has that defect for servers that this process starts in the block."""
-    sabotage = SABOTAGES[name]
-    place = mounted_root(world.store, image) / sabotage.program
+    sabotage = ALL[name]
+    root = mounted_root(world.store, image)
     with tempfile.TemporaryDirectory(prefix="galaxy-sabotage-", dir="/var/tmp") as folder:
         file = Path(folder) / "program"
         file.write_text(sabotage.script, encoding="utf-8")
         file.chmod(0o755)
-        with world.lab.entry.temporarily("mount", place):
-            run(["mount", "--bind", file, place])
+        laid = [(root / sabotage.program, root / sabotage.original)] if sabotage.original else []
+        with ExitStack() as stack:
+            for source, place in (*laid, (file, root / sabotage.program)):
+                stack.enter_context(world.lab.entry.temporarily("mount", place))
+                run(["mount", "--bind", source, place])
             yield

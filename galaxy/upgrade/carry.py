@@ -38,7 +38,7 @@ def take_over(old: Path, new: Path) -> None:
 def require_portable(server: Server) -> None:
     """HostError when something of it is mounted there and could not be renamed, after there is no way back."""
     folder = server.folder.resolve()
-    inside = [point for point in mount_points() if Path(point).is_relative_to(folder)]
+    inside = [point for point in mount_points() if folder in Path(point).parents]
     if inside:
         raise HostError(
             f"{inside[0]} is mounted inside of {server.name}'s folder", "Unmount it for the rollback."

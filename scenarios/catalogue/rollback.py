@@ -14,7 +14,7 @@ from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, rollback
 from galaxy.upgrade.upgrade import upgrade
 from galaxy.upgrade.ways import Offer, Way
-from scenarios import replicated
+from scenarios import belongings, replicated
 from scenarios.catalogue.upgrade import forward
 from scenarios.engine import Scenario, Step
 from scenarios.lab import SERVERS
@@ -45,8 +45,10 @@ def _upgrade(world: World) -> Figures:
 def _downgrade(world: World) -> Figures:
     """In place, with everything that was written to the newer version."""
     _require_refused(world, None, "without a decision")
+    belongings.leave(world.dc)
     report = _go(world, Way.DOWNGRADE)
     require_kept(world)
+    belongings.require(world.dc)
     write_account(world)
     return _told(report)
 
@@ -99,6 +101,7 @@ def _join(world: World) -> Figures:
 
 def _refuse(world: World) -> Figures:
     """The snapshot is refused for the partner's sake."""
+    belongings.leave(world.dc)
     with partners(world, "dc1", "dc2") as (a, b):
         settle((a, b))
         dn = b.new_object("contact", "kept-of-the-partner")
@@ -127,6 +130,7 @@ def _require_password(world: World) -> None:
 def _rejoin(world: World) -> Figures:
     _go(world, Way.REJOIN)
     require_kept(world)
+    belongings.require(world.dc)
     write_account(world)
     return {}
 

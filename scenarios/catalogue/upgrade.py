@@ -1,6 +1,6 @@
 """A server moves to a newer version while people are at work: nothing they had is lost, and they hardly notice.
 
-Upgrade: one pair of versions. Chain: every version after the other, on one state, in LMDB. Content: a domain as
+Upgrade: one pair of versions. Chain: every version after the other, on one state. Content: a domain as
 people have it, from the oldest version to the newest. Failed: the new version is sabotaged, in several ways, and the
 server must come back by itself.
 """
@@ -25,7 +25,7 @@ from scenarios.content import populate, require_logons
 from scenarios.engine import Scenario, Step
 from scenarios.kept import compared
 from scenarios.regulars import at_work
-from scenarios.saboteur import SABOTAGES, sabotaged
+from scenarios.saboteur import ALL, HIDDEN, SABOTAGES, sabotaged
 from scenarios.witness import require_kept, write_account
 from scenarios.world import World
 
@@ -102,12 +102,6 @@ def _upgrade_stopped(world: World) -> Figures:
     return {"ready_s": ready.all, "rehearsal_s": report.rehearsal.seconds if report.rehearsal else 0.0}
 
 
-def _begin_lmdb(world: World) -> Figures:
-    """As `begin`, with the databases in LMDB."""
-    world.create("dc1", world.images[0], backend_store="mdb")
-    return _started(world)
-
-
 def _step_on(number: int, *, last: bool) -> Step:
     def act(world: World) -> Figures:
         report = _move(world, number, rehearsal=False)
@@ -123,10 +117,7 @@ def _step_on(number: int, *, last: bool) -> Step:
 
 
 def _chain(images: int) -> tuple[Step, ...]:
-    begin = Step(
-        name="begin", act=_begin_lmdb, why="The oldest version makes the domain, its databases in LMDB."
-    )
-    return (begin, *(_step_on(number, last=number == images - 1) for number in range(1, images)), _REMOVE)
+    return (_BEGIN, *(_step_on(number, last=number == images - 1) for number in range(1, images)), _REMOVE)
 
 
 def _content(images: int) -> tuple[Step, ...]:
@@ -134,7 +125,7 @@ def _content(images: int) -> tuple[Step, ...]:
         Step(
             name="fill",
             act=_fill,
-            why="A domain of the oldest version with thousands of users and all they need.",
+            why="A domain of the oldest version, in LMDB, with thousands of users and all they need.",
         ),
         Step(
             name="upgrade",
@@ -147,7 +138,7 @@ def _content(images: int) -> tuple[Step, ...]:
 
 
 def _fill(world: World) -> Figures:
-    world.create("dc1", world.images[0])
+    world.create("dc1", world.images[0], backend_store="mdb")
     figures = dict(_started(world))
     began = time.monotonic()
     content = populate(world.dc, users=_USERS)
@@ -185,12 +176,13 @@ def _fail(world: World, name: str) -> Figures:
     return {"returned_s": took}
 
 
-def _fail_in_rehearsal(world: World) -> Figures:
+def _fail_in_rehearsal(world: World, name: str) -> Figures:
     before = status(world.dc)
-    with sabotaged(world, world.images[1], "dies"):
-        error = _require_failure(world, "dies", rehearsal=True)
-    assert any("rehearsal" in note for note in _notes(error)), f"not the rehearsal found it: {error}"
-    _require_met("dies", error)
+    with sabotaged(world, world.images[1], name):
+        error = _require_failure(world, name, rehearsal=True)
+    told = "\n".join((str(error), *_notes(error)))
+    assert "rehearsal" in told, f"not the rehearsal found it: {error}"
+    _require_met(name, error)
     assert status(world.dc).pid == before.pid, "a rehearsal that failed has touched the server"
     _settled(world)
     return {}
@@ -198,7 +190,7 @@ def _fail_in_rehearsal(world: World) -> Figures:
 
 def _require_met(name: str, error: ServerError) -> None:
     """It failed by what was sabotaged, and not by something else."""
-    told, says = "\n".join((str(error), *_notes(error))), SABOTAGES[name].says
+    told, says = "\n".join((str(error), *_notes(error))), ALL[name].says
     assert re.search(says, told), f"{name!r} should have failed by {says!r}, and says: {told}"
 
 
@@ -207,7 +199,7 @@ def _notes(error: BaseException) -> tuple[str, ...]:
 
 
 def _require_failure(world: World, name: str, *, rehearsal: bool) -> ServerError:
-    waits = {"ready_timeout": _SHORT} if SABOTAGES[name].silent else {}
+    waits = {"ready_timeout": _SHORT} if ALL[name].silent else {}
     settings = world.settings.model_copy(update=waits)
     request = UpgradeRequest(name=world.dc.name, ref=world.images[1].id, rehearsal=rehearsal)
     try:
@@ -324,8 +316,17 @@ FAILED = Scenario(
         _BEGIN,
         Step(
             name="fail-in-rehearsal",
-            act=_fail_in_rehearsal,
+            act=partial(_fail_in_rehearsal, name="dies"),
             why="The rehearsal finds the defect, and the server is not even touched.",
+        ),
+        *(
+            Step(
+                name=f"{name}-in-rehearsal",
+                act=partial(_fail_in_rehearsal, name=name),
+                why=f"A version that answers all questions and {name.replace('-', ' ')} is found by the rehearsal's "
+                "comparison.",
+            )
+            for name in HIDDEN
         ),
         *(
             Step(

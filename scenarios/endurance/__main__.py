@@ -32,10 +32,10 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     done = True
-    if options.kills or options.cuts:
+    if options.kills != 0 or options.cuts:
         with _folder() as folder, _ground(options, folder) as ground:
             done = _told(ground, lambda: _kills_and_cuts(ground, options))
-    if done and options.full:
+    if done and options.full != 0:
         with _folder() as folder, small_disk(folder) as disk, _ground(options, folder, disk) as ground:
             done = _told(ground, lambda: _full(ground, options))
     if done:
@@ -99,7 +99,7 @@ def _full(ground: Ground, options: argparse.Namespace) -> None:
 
 
 def _kills_and_cuts(ground: Ground, options: argparse.Namespace) -> None:
-    if options.kills:
+    if options.kills != 0:
         course = survey(ground)
         _say(
             f"{len(course.names)} boundaries, {course.seconds:.1f} s to the commit point, seed {options.seed}"
@@ -134,9 +134,13 @@ def _keep(ground: Ground) -> Path:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scenarios.endurance", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, help="SIGKILLs of galaxy during upgrades")
+    parser.add_argument(
+        "--kills", type=int, help="SIGKILLs of galaxy during upgrades; without it each boundary, then moments"
+    )
     parser.add_argument("--cuts", type=int, default=50, help="SIGKILLs of all the server's processes")
-    parser.add_argument("--full", type=int, default=30, help="upgrades whose disk becomes full on the way")
+    parser.add_argument(
+        "--full", type=int, help="upgrades whose disk becomes full on the way; without it each boundary"
+    )
     parser.add_argument("--old", default="4.17.12", help="image to upgrade from")
     parser.add_argument("--new", default="4.22.11", help="image to upgrade to")
     parser.add_argument("--seed", type=int, default=1, help="decides on order and moments")

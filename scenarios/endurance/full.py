@@ -51,9 +51,12 @@ class Fill:
     leave: int
 
 
-def fills_of(course: Course, count: int, choose: Callable[[Sequence[int], int], list[int]]) -> list[Fill]:
-    """So many fills, spread over the boundaries up to the commit point and what is left free."""
+def fills_of(
+    course: Course, wanted: int | None, choose: Callable[[Sequence[int], int], list[int]]
+) -> list[Fill]:
+    """So many fills, or one at each of the boundaries up to the commit point, and spread over what is left free."""
     names = course.names[: course.names.index(COMMIT) + 1]
+    count = len(names) if wanted is None else wanted
     chosen = sorted(choose(range(len(names)), count)) if count < len(names) else range(len(names))
     return [Fill(boundary=names[number], leave=_LEFT[at % len(_LEFT)]) for at, number in enumerate(chosen)]
 

@@ -86,9 +86,13 @@ def survey(ground: Ground) -> Course:
     return Course(names=tuple(name for name, _ in found), seconds=committed)
 
 
-def kills_of(course: Course, count: int, chance: random.Random) -> Iterator[Kill]:
-    """So many kills: each boundary once if there is room (else two thirds of the kills are at some), then moments."""
+def kills_of(course: Course, wanted: int | None, chance: random.Random) -> Iterator[Kill]:
+    """Kills at each boundary, and half as many at moments.
+
+    Of a number that is `wanted` two thirds are at boundaries, if those are more, and the others at moments.
+    """
     boundaries = list(course.names)
+    count = len(boundaries) * 3 // 2 if wanted is None else wanted
     if count < len(boundaries):
         boundaries = chance.sample(boundaries, max(1, count * 2 // 3))
     chance.shuffle(boundaries)

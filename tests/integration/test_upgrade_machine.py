@@ -61,7 +61,7 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )
 # More than any upgrade passes: a kill at a boundary that never comes is no kill.
-BOUNDARIES = 110
+BOUNDARIES = 140
 
 
 class Machine(RuleBasedStateMachine):

@@ -1,74 +1,23 @@
 """The way back through the command line: what is listed, what is refused, and what a kill or broken databases leave."""
 
-import json
 import signal
-import subprocess  # noqa: TID251 - a test kills the process that it starts
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-from support import GALAXY, galaxy_run, temporary_store
+from site_with_a_dc import bytes_of, made, until
 
-from galaxy.gate.stock import stock_images
 from galaxy.host.errors import PolicyError
-from galaxy.host.process import Completed, environment
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
 from galaxy.server.config import load
 from galaxy.upgrade.rollback import RollbackRequest, rollback
 from galaxy.upgrade.ways import Way
 
 _ADDRESS = "10.218.1.11"
-_STEP_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A store with one server, dc1, made by the old version."""
-
-    store: Store
-    old: str
-    new: str
-
-    def galaxy(self, *words: str) -> Completed:
-        return galaxy_run(self.store, *words, timeout=180)
-
-    def well(self, *words: str) -> Completed:
-        done = self.galaxy(*words)
-        assert done.returncode == 0, done.output
-        return done
-
-    def tool(self, *words: str) -> str:
-        return self.well("exec", "dc1", "--", "samba-tool", *words).stdout
-
-    def users(self) -> set[str]:
-        return set(self.tool("user", "list").split())
-
-    def plan(self) -> dict[str, dict[str, Any]]:
-        told = json.loads(self.well("rollback", "dc1", "--plan", "--json").stdout)
-        return {offer["way"]: offer for offer in told["offers"]}
-
-    def runs(self, image: str) -> bool:
-        """Whether dc1 runs that image, answers, and nothing is pending."""
-        told = json.loads(self.well("status", "dc1", "--json").stdout)
-        answers = set(told["services"].values()) == {"answers"}
-        server = load(self.store, "dc1")
-        return answers and server.config.image_id == image and not server.pending.exists()
 
 
 @pytest.fixture(scope="module")
 def site(store, settings):
-    old, new = stock_images(store, settings)
-    with temporary_store(old) as own:
-        (own.images / new.path.name).symlink_to(new.path)
-        made = Site(store=own, old=old.id, new=new.id)
-        create = ("create", "dc1", "--image", old.id, "--realm", "BACK.EXAMPLE.ORG", "--network", "private")
-        made.well(*create, "--address", _ADDRESS)
-        made.well("start", "dc1")
-        made.tool("user", "create", "early", "Aa1-of-the-early")
-        yield made
+    with made(store, settings, "BACK.EXAMPLE.ORG", _ADDRESS) as own:
+        yield own
 
 
 @pytest.fixture
@@ -129,9 +78,9 @@ def test_what_comes_after_the_list_stops_the_rollback(upgraded):
 def test_killed_on_the_way_it_is_the_new_or_the_old_version_whole(upgraded, way):
     """SIGKILL while the switch is under way; the next command puts it right."""
     pending = load(upgraded.store, "dc1").pending
-    process = _begin(upgraded.store, "rollback", "dc1", "--way", way, "--yes")
-    _until(pending.exists, process)
-    _until(lambda: b'"touched":true' in _read(pending), process)
+    process = upgraded.begin("rollback", "dc1", "--way", way, "--yes")
+    until(pending.exists, process)
+    until(lambda: b'"touched":true' in bytes_of(pending), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     upgraded.well("recover")
@@ -158,25 +107,3 @@ def test_with_broken_databases_the_snapshot_is_still_a_way(upgraded):
     upgraded.well("rollback", "dc1", "--way", "snapshot", "--yes")
     assert upgraded.runs(upgraded.old)
     assert "early" in upgraded.users()
-
-
-def _begin(store: Store, *words: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [*GALAXY, *words], env=environment({"GALAXY_ROOT": str(store.root)}), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def _until(reached: Any, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _STEP_SECONDS
-    while not reached():
-        assert process.poll() is None, "the rollback ended before it could be killed"
-        assert time.monotonic() < deadline, "the rollback did not get so far"
-        time.sleep(0.002)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        return b""

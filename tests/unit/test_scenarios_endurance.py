@@ -24,6 +24,13 @@ def test_every_boundary_is_killed_at_once_when_there_is_room() -> None:
     assert any(kill.recovery for kill in kills)
 
 
+def test_without_a_number_each_boundary_is_killed_and_filled() -> None:
+    kills = list(kills_of(COURSE, None, random.Random(1)))
+    assert sorted(kill.boundary for kill in kills[:4]) == sorted(COURSE.names)
+    assert [bool(kill.boundary) for kill in kills[4:]] == [False, False]
+    assert len(fills_of(COURSE, None, random.Random(1).sample)) == 3
+
+
 def test_a_sample_has_boundaries_and_moments() -> None:
     kills = list(kills_of(COURSE, 3, random.Random(1)))
     assert [bool(kill.boundary) for kill in kills] == [True, True, False]

@@ -76,7 +76,9 @@ def test_what_was_cut_off_goes_on(folders, monkeypatch):
 
 def test_what_is_mounted_inside_is_found_before_anything_is_done(tmp_path, monkeypatch):
     server = type("Server", (), {"name": "dc1", "folder": tmp_path / "dc1"})
-    monkeypatch.setattr(carry, "mount_points", lambda: ["/", str(tmp_path / "dc10/state/team")])
+    monkeypatch.setattr(
+        carry, "mount_points", lambda: ["/", str(tmp_path / "dc1"), str(tmp_path / "dc10/state/team")]
+    )
     require_portable(server)
     monkeypatch.setattr(carry, "mount_points", lambda: ["/", str(tmp_path / "dc1/state/team")])
     with pytest.raises(HostError, match="dc1/state/team is mounted inside"):
