@@ -17,7 +17,7 @@ _ESCAPED = re.compile(rb"\\([0-7]{3})")
 def _remove_tree(target: str) -> None:
     """Remove a folder or file, but never through a mount that is still below it."""
     path = Path(target)
-    if any(Path(point).is_relative_to(path) for point in mount_points()):
+    if _mounts_at(path):
         raise GalaxyError(f"{path} still holds a mount", "Unmount it first.")
     if path.is_symlink() or path.is_file():
         path.unlink()
@@ -28,9 +28,19 @@ def _remove_tree(target: str) -> None:
 @undoes("mount")
 def _unmount(target: str) -> None:
     """Unmount everything at and below a mount point, deepest first."""
-    below = [point for point in mount_points() if Path(point).is_relative_to(target)]
-    for point in sorted(below, key=len, reverse=True):
+    for point in sorted(_mounts_at(Path(target)), key=len, reverse=True):
         run(["umount", point])
+
+
+def as_mounted(path: Path) -> Path:
+    """A path as mountinfo names it: without links among its folders. A link in its place is not followed."""
+    return path.parent.resolve() / path.name
+
+
+def _mounts_at(path: Path) -> list[str]:
+    """The mount points at and below a path."""
+    place = as_mounted(path)
+    return [point for point in mount_points() if Path(point).is_relative_to(place)]
 
 
 def mount_points() -> list[str]:

@@ -1,8 +1,9 @@
 """Network namespaces, bridges and veth pairs; pyroute2, which speaks to the kernel, is imported only when needed.
 
 Whoever makes something writes it into the journal first: the kinds are `netns` (a name), `link` (an interface
-name), `bridge` (an interface name; removed only once nothing is connected to it) and `subnet` (bridge, space,
-address/prefix; the address is removed only once nothing of that subnet is connected).
+name), `bridge` (an interface name; removed only if Galaxy made it and once nothing is connected to it) and `subnet`
+(bridge, space, address/prefix; the address is removed only once nothing of that subnet is connected). The last two
+are undone under `LOCK`: somebody else may be just about to connect something.
 """
 
 import ctypes
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.host.errors import CommandError, HostError
+from galaxy.host.lock import host_locked
 from galaxy.host.mounts import mount_points
 from galaxy.host.process import run
 from galaxy.host.undo import undoes
 
 FOLDER = Path("/run/netns")
+# The host's lock for what its servers share: bridges and their addresses.
+LOCK = "network"
 _CLONE_NEWNET = 0x40000000
 _CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 # Connections begin at these ports only: the kernel's own choice reaches into the range from which a DC's RPC services
@@ -114,13 +118,24 @@ def add_bridge(name: str, namespace: str | None = None) -> None:
 
 
 @undoes("bridge")
+def _undo_bridge(name: str) -> None:
+    with host_locked(LOCK):
+        remove_idle_bridge(name)
+
+
 def remove_idle_bridge(name: str) -> None:
-    """Remove a bridge of this namespace, unless something is still connected to it."""
+    """Remove a bridge of this namespace, unless something is still connected to it. The caller holds `LOCK`.
+
+    Another MAC address than `add_bridge` gives tells that somebody else made it: then it stays.
+    """
     if name not in {known for _, known in socket.if_nameindex()}:
         return  # asked of the kernel: /sys shows the namespace that it was mounted in
     with _links(None) as links:
-        index = _index(links, name)
-        if not any(link.get_attr("IFLA_MASTER") == index for link in links.get_links()):
+        index, known = _index(links, name), list(links.get_links())
+        own = any(
+            link["index"] == index and link.get_attr("IFLA_ADDRESS") == local_mac(name) for link in known
+        )
+        if own and not any(link.get_attr("IFLA_MASTER") == index for link in known):
             links.link("del", index=index)
 
 
@@ -138,11 +153,15 @@ def may_need(subnet: ipaddress.IPv4Network, note: str | None) -> bool:
 
 
 @undoes("subnet")
+def _undo_subnet(target: str) -> None:
+    with host_locked(LOCK):
+        remove_idle_subnet(target)
+
+
 def remove_idle_subnet(target: str) -> None:
     """Take `bridge address/prefix` from a bridge, unless a link of that subnet (by its note) is connected.
 
-    Asked of the kernel alone: several stores
-    can share a bridge.
+    Asked of the kernel alone: several stores can share a bridge. The caller holds `LOCK`.
     """
     name, address = target.split(" ")
     own = ipaddress.IPv4Interface(address)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from galaxy.host.errors import InterruptedByUser
+from galaxy.host.errors import InterruptedByUser, PolicyError
 from galaxy.host.files import sweep
 from galaxy.host.journal import Entry, abandoned_entry, entry_files, half_made_words, require_undone
 from galaxy.host.lock import locked
@@ -28,6 +28,17 @@ def interrupted(store: Store, subject: str) -> str:
         if entry is not None and entry.subject == subject:
             return entry.verb
     return ""
+
+
+def require_uninterrupted(store: Store, subject: str) -> None:
+    """PolicyError when a command about this subject was cut off, and nobody has undone yet what it did.
+
+    Whoever settles that would undo it under what begins now.
+    """
+    if verb := interrupted(store, subject):
+        raise PolicyError(
+            f"an interrupted {verb} of {subject} has not been undone yet", "Run: galaxy recover"
+        )
 
 
 def recover(store: Store, retry: str | None = None) -> list[str]:

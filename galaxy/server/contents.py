@@ -33,24 +33,35 @@ def equal_contents(source: int, target: int) -> bool:
     """Make an open file's contents equal to another's; returns whether anything was written.
 
     Blocks are shared where the file system can. Holes stay holes, and space that is reserved stays reserved: a
-    database that is written through a memory map dies of a hole that cannot be filled.
+    database that is written through a memory map dies of a hole that cannot be filled. What is quickly read is
+    compared first: shared blocks would have to be written out, also where nothing differs.
     """
     there, here = os.fstat(source), os.fstat(target)
     if there.st_size == 0 and here.st_size == 0:
         return False
     if here.st_size > there.st_size:
         os.ftruncate(target, there.st_size)
+    begin = 0
+    if here.st_size == there.st_size <= _STEP:
+        begin = next((at for at, _ in _differences(source, target, there.st_size)), there.st_size)
+        if begin == there.st_size and not _lacks_space(there, here):
+            return False
     if _clone(source, target):
         return True
     if here.st_size == 0:
         _copy_data(source, target, there.st_size)
         changed = True
     else:
-        changed = _copy_differences(source, target, there.st_size) or here.st_size != there.st_size
+        changed = _copy_differences(source, target, there.st_size, begin) or here.st_size != there.st_size
     os.ftruncate(target, there.st_size)
-    if there.st_blocks * 512 >= there.st_size > os.fstat(target).st_blocks * 512:
+    if _lacks_space(there, os.fstat(target)):
         os.posix_fallocate(target, 0, there.st_size)
     return changed
+
+
+def _lacks_space(there: os.stat_result, here: os.stat_result) -> bool:
+    """Whether the target has holes where all of the source is on disk, or reserved."""
+    return there.st_blocks * 512 >= there.st_size > here.st_blocks * 512
 
 
 def equal_attributes(source: Path, target: Path) -> None:
@@ -114,20 +125,26 @@ def _copy_range(source: int, target: int, at: int, count: int) -> int:
     return len(block)
 
 
-def _copy_differences(source: int, target: int, size: int) -> bool:
-    """Write the chunks of the source that differ; returns whether there were any.
+def _copy_differences(source: int, target: int, size: int, begin: int) -> bool:
+    """Write the chunks of the source, from one on, that differ; returns whether there were any."""
+    changed = False
+    for at, block in _differences(source, target, size, begin):
+        _write(target, block, at)
+        changed = True
+    return changed
 
-    Into memory that is used again: getting new memory for each chunk takes several times as long as all the rest.
+
+def _differences(source: int, target: int, size: int, begin: int = 0) -> Iterator[tuple[int, memoryview]]:
+    """Where chunks differ, and what the source has there, until the next one is asked for.
+
+    Read into memory that is used again: getting new memory for each chunk takes several times as long as all the rest.
     """
     there, here = (bytearray(min(_CHUNK, size)) for _ in range(2))
-    changed = False
-    for at in range(0, size, _CHUNK):
+    for at in range(begin, size, _CHUNK):
         got = os.preadv(source, [there], at)
         had = os.preadv(target, [here], at)
         if got != had or (there != here if got == len(there) else there[:got] != here[:got]):
-            _write(target, memoryview(there)[:got], at)
-            changed = True
-    return changed
+            yield at, memoryview(there)[:got]
 
 
 def _write(target: int, block: memoryview, at: int) -> None:

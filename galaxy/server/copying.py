@@ -10,6 +10,7 @@ import shutil
 import stat
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,8 @@ PARTS = ("etc", "state", "cache", "secrets")
 # Nanoseconds: a file changed no longer than this before we looked may change again without a later time; kernels
 # take the time of a change from a clock that ticks every few milliseconds.
 _TICK = 100_000_000
+# The same where a file system keeps whole seconds only.
+_SECONDS_TICK = 2_000_000_000
 # Where LMDB counts its readers, beside a database: it makes one when there is none.
 _LMDB_LOCK = re.compile(r"state/private/.*\.ldb-lock")
 
@@ -50,9 +53,10 @@ class Copied:
     written: tuple[Path, ...]
 
     def sync(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable; a file whose source vanished while it was copied is gone again."""
         for path in self.written:
-            sync_file(path)
+            with suppress(FileNotFoundError):
+                sync_file(path)
 
 
 def copy_state(source: Path, target: Path) -> Copied:
@@ -176,7 +180,8 @@ class _Mirror:
         """Whether the pass before saw it as it is; notes for the next one how it is."""
         # Writes to a TDB outside of transactions go through a memory map, and don't always show in its times. What
         # an .ldb file gets comes in transactions, each of which sets them (tdb_transaction_commit).
-        settled = time.time_ns() - now.st_ctime_ns > _TICK and not key.endswith(".tdb")
+        tick = _TICK if now.st_ctime_ns % 10**9 else _SECONDS_TICK
+        settled = time.time_ns() - now.st_ctime_ns > tick and not key.endswith(".tdb")
         before = self.seen.get(key)
         self.found[key] = Seen(inode=now.st_ino, size=now.st_size, changed=now.st_ctime_ns, settled=settled)
         return before is not None and before.still(now)

@@ -11,6 +11,7 @@ from galaxy.host.files import require_space, sync_file_system, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.progress import step
+from galaxy.host.recovery import require_uninterrupted
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.mount import image_lock
@@ -153,7 +154,11 @@ def _fill(settings: Settings, server: Server, password: str | None) -> None:
 
 
 def require_new(store: Store, name: str) -> None:
-    """InputError when there is a server of that name, or a folder that may hold one's state: nothing is removed."""
+    """InputError when there is a server of that name, or a folder that may hold one's state: nothing is removed.
+
+    PolicyError when a command about that name was cut off and not undone yet. The caller holds the name's lock.
+    """
+    require_uninterrupted(store, name)
     folder = store.servers / name
     if (folder / CONFIG).exists():
         raise InputError(

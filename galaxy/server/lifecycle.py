@@ -12,7 +12,7 @@ from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.journal import journal
 from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
-from galaxy.host.recovery import interrupted
+from galaxy.host.recovery import interrupted, require_uninterrupted
 from galaxy.host.settings import Settings
 from galaxy.host.undo import undoes
 from galaxy.server import running
@@ -58,12 +58,9 @@ def held(server: Server, *, begins: bool = True) -> Iterator[None]:
     """
     with locked(server.store, server.lock):
         if server.pending.exists():
-            raise PolicyError(f"{server.name} {_LEFT}", "Run: galaxy recover")
-        if begins and (verb := interrupted(server.store, server.name)):
-            # Whoever settles that would undo it under what begins now.
-            raise PolicyError(
-                f"an interrupted {verb} of {server.name} has not been undone yet", "Run: galaxy recover"
-            )
+            raise PolicyError(f"{server.name} {_LEFT}", _way_out(server))
+        if begins:
+            require_uninterrupted(server.store, server.name)
         if server.home is None and load(server.store, server.name).config != server.config:
             raise PolicyError(
                 f"{server.name} was changed by another command meanwhile", "Look at it, and try again."
@@ -75,10 +72,24 @@ def held(server: Server, *, begins: bool = True) -> Iterator[None]:
 
 def require_settled(server: Server) -> None:
     """PolicyError while a switch of versions is under way: what is written now may be taken back."""
-    if words := unsettled(server):
+    words = unsettled(server)
+    if words == _LEFT:
+        raise PolicyError(f"{server.name} {_LEFT}", _way_out(server))
+    if words:
         raise PolicyError(
             f"{server.name} {words}", "Wait for the command that is at work, or run: galaxy recover"
         )
+
+
+def _way_out(server: Server) -> str:
+    """What to do about a change that was interrupted: without its journal entry nothing can settle it."""
+    if interrupted(server.store, server.name):
+        return "Run: galaxy recover"
+    return (
+        "Look at it first: its journal entry is gone, so nothing knows how to go on or back, and its state may be "
+        f"half changed (to see what there is to go back to: galaxy snapshots {server.name}); "
+        f"then remove {server.pending}, and it can be used again."
+    )
 
 
 def unsettled(server: Server) -> str:

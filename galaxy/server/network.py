@@ -19,7 +19,6 @@ from galaxy.server.sandbox import Joins, SharesHost
 # Where private servers live unless told otherwise (RFC 1918).
 PRIVATE_SUBNET = ipaddress.IPv4Network("10.213.0.0/24")
 # The bridge is the host's: servers of all its stores are connected to it.
-_LOCK = "network"
 _BRIDGE = PrivateNetwork().bridge
 
 
@@ -69,7 +68,7 @@ def take_down(server: Server) -> None:
     Nothing to do for servers of other networks.
     """
     if isinstance(network := server.config.network, PrivateNetwork):
-        with host_locked(_LOCK):
+        with host_locked(netns.LOCK):
             netns.remove_namespace(server.container)
             netns.remove_link(host_end(server))
             netns.remove_idle_subnet(_on_bridge(server, network))
@@ -151,7 +150,7 @@ def require_unused(subnet: ipaddress.IPv4Network, bridge: str, known: tuple[Reac
 
 
 def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None:
-    with host_locked(_LOCK):
+    with host_locked(netns.LOCK):
         others = tuple(other.config for other in servers(server.store) if other.container != server.container)
         name, end = server.container, host_end(server)
         netns.remove_namespace(name)  # what a crash has left; the server is known not to run

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError, ServerError
+from galaxy.host.errors import GalaxyError, InputError, ServerError
 from galaxy.host.files import sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
@@ -26,7 +26,7 @@ from galaxy.host.undo import undoes
 from galaxy.image.catalogue import SHORT
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import lifecycle, running
-from galaxy.server.config import PENDING, Server, load, pending_server
+from galaxy.server.config import PENDING, Server, ServerConfig, load, pending_server
 from galaxy.server.copying import copy_state, space_of
 from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
@@ -113,6 +113,7 @@ def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -
     """Put a copy of the snapshot beside the state. Its image has to be there; the network stays what it is now."""
     require_movable(server)
     config = config_of(snapshot).model_copy(update={"name": server.name, "network": server.config.network})
+    _require_reachable(server, snapshot, config)
     coming = Server(store=server.store, config=config, home=incoming)
     require_unchanged(image_of(coming))
     rootfs_of(coming)
@@ -127,6 +128,16 @@ def _copy_in(entry: Entry, server: Server, snapshot: Snapshot, incoming: Path) -
     require_sound_snapshot(server, snapshot, incoming)
     coming.write()
     sync_file_system(incoming)
+
+
+def _require_reachable(server: Server, snapshot: Snapshot, coming: ServerConfig) -> None:
+    """InputError when a running server would get another address: it starts again in the network that it is in."""
+    if running.alive(server) is not None and coming.address != server.config.address:
+        raise InputError(
+            f"{server.name} runs at {server.config.address}, and the snapshot {snapshot.id} is of {coming.address}: "
+            "it would not answer in the network that it is in",
+            f"Stop it first (galaxy stop {server.name}), then restore.",
+        )
 
 
 def _record(server: Server, snapshot: Snapshot, settings: Settings) -> RestoreRecord:
@@ -224,8 +235,18 @@ def _return(target: str) -> None:
     exchange(server.folder, server.folder / _OUTGOING, server.folder / _INCOMING)
     shutil.rmtree(server.folder / _INCOMING, ignore_errors=True)  # before the start, which may need its room
     if record.running:
-        lifecycle.start_held(load(server.store, server.name), record.settings)
+        _start_again(load(server.store, server.name), record.settings)
     server.pending.unlink()
+    sync_folder(server.folder)
+
+
+def _start_again(server: Server, settings: Settings) -> None:
+    """Start what ran; it may not have been well, which is why somebody wants an older state."""
+    try:
+        lifecycle.start_held(server, settings)
+    except ServerError as error:
+        say(f"warning: {error.message}; {server.name} is started as it is")
+        lifecycle.start_unasked(server, settings, in_network=False)
 
 
 @undoes("replaced")

@@ -22,7 +22,7 @@ from galaxy.server.copying import Copied, copy_state, freshen, space_of
 from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import require_sound
-from galaxy.server.swap import require_movable
+from galaxy.server.swap import require_movable, require_own_parts
 from galaxy.server.whole import require_data
 from galaxy.server.writers import first_in_line, writers_held
 
@@ -76,7 +76,7 @@ def snapshot(server: Server, reason: str = "by hand", *, pinned: bool = False) -
     ):
         if running.alive(server) is None:
             _tell_damage(server)
-        ahead = prepare(entry, server, reason)
+        ahead = _prepare(entry, server, reason)
         with writers_held(server) as held:
             copied = freshen(server.folder, ahead.path, ahead.copied.seen)
         return _finish(server, ahead, copied, held=held.seconds, pinned=pinned)
@@ -91,12 +91,20 @@ def _tell_damage(server: Server) -> None:
 
 
 def prepare(entry: Entry, server: Server, reason: str) -> Prepared:
-    """Copy ahead of a stop, while the server runs: `complete` makes a snapshot of it. The caller holds the lock."""
+    """Copy ahead of a stop, while the server runs: `complete` makes a snapshot of it. The caller holds the lock.
+
+    It may have to be put back by renaming, so that the folder of snapshots has to be movable too.
+    """
+    require_movable(server)
+    return _prepare(entry, server, reason)
+
+
+def _prepare(entry: Entry, server: Server, reason: str) -> Prepared:
     require_data(server, "cannot be kept in a snapshot")
     # What can be made anew is no reason for a snapshot without it.
     server.cache.mkdir(mode=0o755, exist_ok=True)
     server.secrets.mkdir(mode=0o700, exist_ok=True)
-    require_movable(server)
+    require_own_parts(server)
     need_space(server.folder, server.snapshots, f"a snapshot of {server.name}")
     began = time.monotonic()
     server.snapshots.mkdir(mode=0o700, exist_ok=True)

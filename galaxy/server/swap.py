@@ -5,21 +5,37 @@ from pathlib import Path
 
 from galaxy.host.errors import HostError
 from galaxy.host.files import sync_folder
+from galaxy.host.mounts import as_mounted, mount_points
 from galaxy.server.config import CONFIG, Server
 from galaxy.server.copying import PARTS
 
 
 def require_movable(server: Server) -> None:
-    """HostError when a part of the state is a link or a mount: renaming exchanges what lies in the server's folder."""
-    device = server.folder.stat().st_dev
+    """HostError when a part of the state, or the folder of snapshots, is a link or a mount.
+
+    Renaming exchanges what lies in the server's folder; a snapshot that lies elsewhere cannot be put in its place.
+    """
+    require_own_parts(server)
+    _require_in_folder(server, server.snapshots)
+
+
+def require_own_parts(server: Server) -> None:
+    """HostError when a part of the state is a link or a mount."""
     for part in PARTS:
-        path = server.folder / part
-        if path.is_symlink() or (path.exists() and path.stat().st_dev != device):
-            what = "a link" if path.is_symlink() else "a mount"
-            raise HostError(
-                f"{path} is {what}: a state that lies elsewhere can neither be kept nor put back as one",
-                "Move the whole store instead: GALAXY_ROOT may be on another disk.",
-            )
+        _require_in_folder(server, server.folder / part)
+
+
+def _require_in_folder(server: Server, path: Path) -> None:
+    """HostError when what is in the server's folder lies elsewhere; on the same disk too, if it is mounted there."""
+    if not path.is_symlink() and not path.exists():
+        return
+    mounted = str(as_mounted(path)) in mount_points()
+    if path.is_symlink() or mounted or path.stat().st_dev != server.folder.stat().st_dev:
+        what = "a link" if path.is_symlink() else "a mount"
+        raise HostError(
+            f"{path} is {what}: a state that lies elsewhere can neither be kept nor put back as one",
+            "Move the whole store instead: GALAXY_ROOT may be on another disk.",
+        )
 
 
 def exchange(live: Path, incoming: Path, outgoing: Path) -> None:

@@ -9,6 +9,7 @@ process ends, the kernel drops them.
 import errno
 import fcntl
 import os
+import stat
 import struct
 import threading
 import time
@@ -52,9 +53,9 @@ def writers_held(server: Server, wait: float = _WAIT) -> Iterator[Held]:
     ServerError when writers could not be held within `wait` seconds. Do little in the block: clients wait for it.
     """
     deadline = time.monotonic() + wait
-    databases = _databases(server)
     held = Held()
     while True:
+        databases = _databases(server)
         with ExitStack() as stack:
             stack.enter_context(first_in_line())
             if _take_all(stack, databases, deadline, held):
@@ -95,7 +96,10 @@ def is_tdb(path: Path) -> bool:
 
 
 def _databases(server: Server) -> list[Path]:
-    """The server's TDB files; the one that all transactions of the directory begin with comes first."""
+    """The server's TDB files; the one that all transactions of the directory begin with comes first.
+
+    Each by one of its names only: what we have locked by one is not free by another, not for us either.
+    """
     files = (
         Path(folder) / name
         for root in (server.state, server.cache)
@@ -104,7 +108,21 @@ def _databases(server: Server) -> list[Path]:
         if name.endswith((".tdb", ".ldb"))
     )
     first = server.state / _FIRST
-    return sorted(filter(is_tdb, files), key=lambda path: (path != first, path))
+    found: dict[tuple[int, int], Path] = {}
+    for path in sorted(files, key=lambda path: (path != first, path)):
+        file = _file(path)
+        if file is not None and is_tdb(path):
+            found.setdefault(file, path)
+    return list(found.values())
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which file a name is of; None for a link, which is of another's file, and for what is none or has just gone."""
+    try:
+        there = path.lstat()
+    except FileNotFoundError:
+        return None
+    return (there.st_dev, there.st_ino) if stat.S_ISREG(there.st_mode) else None
 
 
 def _take_all(stack: ExitStack, databases: list[Path], deadline: float, times: Held) -> bool:

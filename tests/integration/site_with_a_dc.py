@@ -57,7 +57,7 @@ class Site:
         """A command that the test will kill."""
         return subprocess.Popen(
             [*GALAXY, *words], env=environment({"GALAXY_ROOT": str(self.store.root)}), start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
 
 
@@ -79,7 +79,9 @@ def until(reached: Callable[[], bool], process: "subprocess.Popen[bytes]") -> No
     """Wait until a command that runs has got so far."""
     deadline = time.monotonic() + _STEP_SECONDS
     while not reached():
-        assert process.poll() is None, "the command ended before it could be killed"
+        if process.poll() is not None:
+            _, said = process.communicate()
+            raise AssertionError(f"the command ended before it could be killed: {said.decode()}")
         assert time.monotonic() < deadline, "the command did not get so far"
         time.sleep(0.002)
 

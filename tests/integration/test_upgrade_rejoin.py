@@ -20,6 +20,7 @@ def site(store, settings):
         words = ("--image", own.old, "--realm", "AGAIN.EXAMPLE.ORG", "--network", "private", "--dc", _ADDRESS)
         own.well("join", "dc2", *words, "--address", _PARTNER, "--admin-password-file", str(password))
         own.well("start", "dc2")
+        belongings.leave(load(own.store, "dc1"))
         yield own
 
 
@@ -51,11 +52,10 @@ def test_killed_on_the_way_it_is_one_version_whole(site, mark, runs):
     server = load(site.store, "dc1")
     if not site.runs(site.new):
         site.well("upgrade", "dc1", site.new, "--no-rehearsal")
-    belongings.leave(server)
     process = site.begin(*rejoin(site))
     until(lambda: mark in bytes_of(server.pending), process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     site.well("recover")
     wanted = {"new": (site.new,), "old": (site.old,), "either": (site.new, site.old)}[runs]
     assert any(site.runs(image) for image in wanted)

@@ -1,6 +1,7 @@
 """The way back through the command line: what is listed, what is refused, and what a kill or broken databases leave."""
 
 import signal
+import time
 
 import pytest
 from site_with_a_dc import bytes_of, made, until
@@ -8,7 +9,11 @@ from site_with_a_dc import bytes_of, made, until
 from galaxy.host.errors import PolicyError
 from galaxy.host.settings import Settings
 from galaxy.server.config import load
+from galaxy.server.kept import snapshots
+from galaxy.server.restore import restore
+from galaxy.upgrade import rollback as rollback_module
 from galaxy.upgrade.rollback import RollbackRequest, rollback
+from galaxy.upgrade.since import lost_by, require_no_more
 from galaxy.upgrade.ways import Way
 
 _ADDRESS = "10.218.1.11"
@@ -74,6 +79,40 @@ def test_what_comes_after_the_list_stops_the_rollback(upgraded):
     assert "unlisted" in upgraded.users()
 
 
+def test_what_was_not_well_is_started_again_by_a_way_back_that_fails(upgraded, monkeypatch, capsys):
+    def confirm(_offer: object) -> bool:
+        upgraded.tool("user", "create", "unlisted2", "Aa1-of-the-unlisted")
+        return True
+
+    monkeypatch.setattr(rollback_module, "answers", lambda *_: {"dns": "does not answer"})
+    request = RollbackRequest(name="dc1", way=Way.SNAPSHOT)
+    with pytest.raises(PolicyError, match="after the list was made"):
+        rollback(upgraded.store, Settings(), request, show=lambda _: None, confirm=confirm)
+    assert "dc1 has been started again; it was not well before" in capsys.readouterr().err
+    deadline = time.monotonic() + 60
+    while not upgraded.runs(upgraded.new):
+        assert time.monotonic() < deadline, "it was not started"
+        time.sleep(0.5)
+    assert "unlisted2" in upgraded.users()
+
+
+def test_what_comes_after_the_list_stops_a_restore(upgraded):
+    server = load(upgraded.store, "dc1")
+    wanted = snapshots(server)[0]
+    seen = lost_by(server, wanted)
+    assert any("CN=late," in line for line in seen.lines)
+    upgraded.tool("user", "create", "unlisted3", "Aa1-of-the-unlisted")
+    with pytest.raises(PolicyError, match="after the list was made"):
+        restore(
+            server,
+            wanted,
+            Settings(),
+            require_seen=lambda entry, stopped: require_no_more(entry, stopped, seen, "Look again."),
+        )
+    assert upgraded.runs(upgraded.new)
+    assert "unlisted3" in upgraded.users()
+
+
 @pytest.mark.parametrize("way", ["downgrade", "snapshot"])
 def test_killed_on_the_way_it_is_the_new_or_the_old_version_whole(upgraded, way):
     """SIGKILL while the switch is under way; the next command puts it right."""
@@ -82,7 +121,7 @@ def test_killed_on_the_way_it_is_the_new_or_the_old_version_whole(upgraded, way)
     until(pending.exists, process)
     until(lambda: b'"touched":true' in bytes_of(pending), process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     upgraded.well("recover")
     assert upgraded.runs(upgraded.new)
     assert {"early", "late"} <= upgraded.users()

@@ -310,6 +310,18 @@ def test_mounts_are_undone_deepest_first(monkeypatch, fake_bin) -> None:
     assert set(calls) == {"/m", "/m/proc", "/m/dev", "/m/dev/pts"}
 
 
+def test_mounts_below_a_folder_that_is_reached_over_a_link_are_found(monkeypatch, fake_bin, tmp_path) -> None:
+    (tmp_path / "real/root").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    point = tmp_path.resolve() / "real/root/proc"
+    monkeypatch.setattr(mounts, "mount_points", lambda: [str(point)])
+    with pytest.raises(GalaxyError, match="still holds a mount"):
+        mounts._remove_tree(str(tmp_path / "link/root"))
+    fake_bin("umount")
+    mounts._unmount(str(tmp_path / "link/root"))
+    assert fake_bin.calls("umount") == [[str(point)]]
+
+
 def test_mount_points_know_root() -> None:
     assert "/" in mount_points()
 

@@ -8,11 +8,12 @@ import stat
 import struct
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from galaxy.server.contents import shares_blocks
-from galaxy.server.copying import PARTS, copy_state, freshen, space_of
+from galaxy.server import contents, copying
+from galaxy.server.copying import PARTS, Copied, copy_state, freshen, space_of
 
 PRIVATE = Path("state/private")
 
@@ -142,8 +143,7 @@ def test_only_what_differs_is_written(source: Path, target: Path) -> None:
         file.write(b"changed")
     again = freshen(source, target, copied.seen)
     assert facts(target) == facts(source)
-    if not shares_blocks(target):
-        assert again.written == (target / PRIVATE / "sam.ldb",)
+    assert again.written == (target / PRIVATE / "sam.ldb",)
 
 
 @pytest.mark.parametrize("name", ["sam.ldb", "secrets.tdb"])
@@ -190,6 +190,123 @@ def test_what_has_only_just_changed_is_not_certain(source: Path, target: Path, m
     (target / PRIVATE / "sam.ldb").write_bytes(b"not what was copied")
     freshen(source, target, copied.seen)
     assert (target / PRIVATE / "sam.ldb").read_bytes() == (source / PRIVATE / "sam.ldb").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changed", "age", "certain"),
+    [
+        (7_400_000_000, 150_000_000, True),
+        (7_400_000_000, 50_000_000, False),
+        (7_000_000_000, 1_900_000_000, False),
+        (7_000_000_000, 2_100_000_000, True),
+    ],
+)
+def test_where_times_are_whole_seconds_it_takes_longer_until_one_is_certain(
+    monkeypatch, changed: int, age: int, *, certain: bool
+) -> None:
+    monkeypatch.setattr(copying.time, "time_ns", lambda: changed + age)
+    there = SimpleNamespace(st_ino=1, st_size=2, st_ctime_ns=changed)
+    mirror = copying._Mirror(seen={})
+    mirror._unchanged("state/x", there)
+    assert mirror.found["state/x"].still(there) is certain
+
+
+def test_what_has_gone_again_since_it_was_copied_need_not_be_durable(
+    source: Path, target: Path, monkeypatch
+) -> None:
+    """Its name goes after its contents were read, before its attributes are: as Samba's temporary files do."""
+    gone = source / "state/aaa.tmp"
+    gone.write_text("x")
+    real = contents.equal_contents
+
+    def then_gone(there: int, here: int) -> bool:
+        changed = real(there, here)
+        if os.readlink(f"/proc/self/fd/{there}") == str(gone):  # noqa: PTH115 - a descriptor's file
+            gone.unlink()
+        return changed
+
+    monkeypatch.setattr(copying, "equal_contents", then_gone)
+    copied = copy_state(source, target)
+    assert not (target / "state/aaa.tmp").exists()
+    copied.sync()
+
+
+def test_what_was_written_and_cannot_be_made_durable_is_told(tmp_path: Path, monkeypatch) -> None:
+    def fail(_file: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(copying, "sync_file", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        Copied(seen={}, written=(tmp_path,)).sync()
+
+
+@pytest.fixture
+def clones(monkeypatch) -> list[int]:
+    """A file system that shares blocks, as far as contents show it: the size of each file that was cloned."""
+    sizes: list[int] = []
+
+    def clone(source: int, target: int) -> bool:
+        size = os.fstat(source).st_size
+        sizes.append(size)
+        os.ftruncate(target, size)
+        os.pwrite(target, os.pread(source, size, 0), 0)
+        return True
+
+    monkeypatch.setattr(contents, "_clone", clone)
+    return sizes
+
+
+def test_blocks_are_shared_anew_only_where_something_differs(source: Path, target: Path, clones) -> None:
+    (source / PRIVATE / "other.tdb").write_bytes(os.urandom(200_000))
+    copied = copy_state(source, target)
+    clones.clear()
+    with (source / PRIVATE / "other.tdb").open("r+b") as file:
+        file.seek(150_000)
+        file.write(b"changed")
+    again = freshen(source, target, copied.seen)
+    assert facts(target) == facts(source)
+    assert (clones, again.written) == ([200_000], (target / PRIVATE / "other.tdb",))
+    assert freshen(source, target, again.seen).written == ()
+
+
+def test_a_large_file_is_not_read_where_blocks_are_shared(source: Path, target: Path, clones) -> None:
+    large = contents._STEP + 1
+    with (source / PRIVATE / "secrets.tdb").open("r+b") as file:
+        file.truncate(large)
+    copied = copy_state(source, target)
+    clones.clear()
+    freshen(source, target, copied.seen)
+    assert clones == [large]
+
+
+def test_equal_contents_do_not_hide_that_space_is_reserved(source: Path, target: Path, clones) -> None:
+    database = source / PRIVATE / "secrets.tdb"
+    with database.open("wb") as file:
+        file.truncate(8_000_000)
+    copied = copy_state(source, target)
+    with (target / PRIVATE / "secrets.tdb").open("wb") as file:
+        file.truncate(8_000_000)
+    with database.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, 8_000_000)
+    clones.clear()
+    freshen(source, target, copied.seen)
+    assert clones == [8_000_000]
+
+
+def test_a_change_is_written_wherever_it_is(source: Path, target: Path) -> None:
+    database = source / PRIVATE / "secrets.tdb"
+    database.write_bytes(os.urandom(3 * contents._CHUNK + 17))
+    copied = copy_state(source, target)
+    for places in ((0,), (contents._CHUNK + 5,), (0, 2 * contents._CHUNK), (3 * contents._CHUNK + 16,)):
+        with database.open("r+b") as file:
+            for place in places:
+                file.seek(place)
+                byte = file.read(1)[0]
+                file.seek(place)
+                file.write(bytes([byte ^ 1]))
+        copied = freshen(source, target, copied.seen)
+        assert copied.written == (target / PRIVATE / "secrets.tdb",), places
+        assert facts(target) == facts(source)
 
 
 def test_what_is_gone_new_or_of_another_kind_follows(source: Path, target: Path) -> None:

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 
 from galaxy.host.errors import HostError, InputError, PolicyError, ServerError
-from galaxy.host.lock import locked
 from galaxy.host.process import process_identity
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -41,16 +40,6 @@ def test_a_server_that_another_command_has_changed_is_looked_at_anew(server):
         pytest.fail("held")
 
 
-def test_what_is_left_of_a_command_keeps_others_away_but_the_stop(server):
-    left = {"verb": "snapshot", "subject": "dc1", "owner": "", "actions": []}
-    server.store.journal.mkdir(exist_ok=True)
-    (server.store.journal / "snapshot-1.json").write_text(json.dumps(left))
-    with pytest.raises(PolicyError, match="an interrupted snapshot of dc1"), lifecycle.held(server):
-        pytest.fail("held")
-    with lifecycle.held(server, begins=False):
-        pass
-
-
 def test_the_password_of_a_join_that_was_killed_at_its_end_goes_with_the_next_command(server):
     server.secrets.mkdir()
     server.joining.write_text("{}")
@@ -58,20 +47,6 @@ def test_the_password_of_a_join_that_was_killed_at_its_end_goes_with_the_next_co
         assert server.joining.exists(), "its join may still have to be undone"
     with lifecycle.held(server):
         assert not server.joining.exists()
-
-
-def test_a_server_in_the_middle_of_a_change_takes_no_command(server):
-    assert lifecycle.unsettled(server) == ""
-    lifecycle.require_settled(server)
-    server.folder.mkdir(parents=True, exist_ok=True)
-    server.pending.write_text("{}")
-    with pytest.raises(PolicyError, match="dc1 is in the middle of a change that was interrupted") as refusal:
-        lifecycle.require_settled(server)
-    assert "galaxy recover" in refusal.value.hint
-    with pytest.raises(PolicyError, match="in the middle of a change"), lifecycle.held(server):
-        pass
-    with locked(server.store, server.lock):
-        assert lifecycle.unsettled(server).startswith("is being changed by galaxy ")
 
 
 @pytest.fixture

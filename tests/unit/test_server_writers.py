@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,42 @@ def test_no_transaction_and_no_write_begins_while_readers_go_on(server: Server, 
 def test_what_is_no_tdb_is_left_alone(server: Server) -> None:
     with writers_held(server):
         assert can(server.state / "private/sam.ldb.d/DC=LMDB.ldb", fcntl.LOCK_EX, 0, 0)
+
+
+def test_a_database_with_two_names_is_held_by_one(server: Server) -> None:
+    """Two open files of one process keep each other out, too."""
+    (server.state / "twin.tdb").hardlink_to(server.state / "private/secrets.tdb")
+    (server.state / "again.tdb").hardlink_to(server.state / METADATA)
+    with writers_held(server, wait=1.0):
+        assert not can(server.state / "twin.tdb", fcntl.LOCK_EX, TRANSACTION)
+        assert not can(server.state / METADATA, fcntl.LOCK_EX, TRANSACTION)
+
+
+def test_a_link_is_no_database(server: Server, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.tdb"
+    elsewhere.write_bytes((server.state / METADATA).read_bytes())
+    (server.state / "link.tdb").symlink_to(elsewhere)
+    (server.state / "own.tdb").symlink_to(server.state / METADATA)
+    (server.state / "broken.tdb").symlink_to(tmp_path / "nowhere")
+    with writers_held(server, wait=1.0):
+        assert can(elsewhere, fcntl.LOCK_EX, TRANSACTION)
+        assert not can(server.state / METADATA, fcntl.LOCK_EX, TRANSACTION)
+
+
+def test_a_database_that_comes_while_others_are_waited_for_is_held_too(server: Server) -> None:
+    new = server.state / "new.tdb"
+    with ExitStack() as writer:
+        writer.enter_context(locked(server.state / "share_info.tdb", TRANSACTION))
+
+        def end() -> None:
+            new.write_bytes((server.state / METADATA).read_bytes())
+            writer.close()
+
+        timer = threading.Timer(0.1, end)
+        timer.start()
+        with writers_held(server):
+            assert not can(new, fcntl.LOCK_EX, TRANSACTION)
+        timer.join()
 
 
 def test_nothing_is_written_to_the_databases(server: Server) -> None:
