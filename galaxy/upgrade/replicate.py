@@ -11,15 +11,30 @@ from galaxy.server.execute import exec_
 # One naming context of a large domain; and how long a partner may take to know a new DC's names.
 _CONTEXT_SECONDS = 300.0
 _LINK_SECONDS = 120.0
+# How long a fetch may fail before it is taken for one that will.
+_PATIENCE = 10.0
 # Samba gives its KCC 40 seconds. Longer waits are for nothing: when a run of its own begins meanwhile (15 seconds
 # after a start, and every five minutes), that ends the one asked for, and nobody is ever answered (kcc_periodic.c).
 _KCC_SECONDS = 45.0
 
 
 def deliver(server: Server, partner: str) -> None:
-    """Have another DC, by its full name, fetch every naming context from a running server; ServerError if it can't."""
-    for context in _contexts(server):
-        _drs(server, "replicate", partner, server.config.fqdn, context)
+    """Have another DC, by its full name, fetch every naming context from a running server; ServerError if it can't.
+
+    Shortly after a start the other DC may still have connections to the server that ran before: a fetch that fails is
+    asked for again, whatever it failed by.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    waiting = list(_contexts(server))
+    while waiting:
+        try:
+            _drs(server, "replicate", partner, server.config.fqdn, waiting[0])
+        except ServerError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1.0)
+        else:
+            waiting.pop(0)
 
 
 def _drs(server: Server, *words: str, timeout: float = _CONTEXT_SECONDS) -> str:

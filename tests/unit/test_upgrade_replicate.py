@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from galaxy.host.errors import CommandTimeoutError
+from galaxy.host.errors import CommandTimeoutError, ServerError
 from galaxy.host.process import Completed
 from galaxy.upgrade import replicate
 
@@ -38,6 +38,41 @@ def dcs(monkeypatch):
     dcs = Dcs()
     monkeypatch.setattr(replicate, "exec_", dcs)
     return dcs
+
+
+class _Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("fails", "delivered"), [(2, True), (1000, False)])
+def test_a_fetch_that_fails_is_asked_for_again_for_a_while(monkeypatch, fails, delivered):
+    asked = []
+
+    def drs(_server, argv, *, timeout):
+        asked.append(argv[-2])
+        failed = len(asked) <= fails
+        return Completed(
+            argv=argv, returncode=int(failed), stdout="ERROR: DsReplicaSync failed", stderr="", seconds=0.1
+        )
+
+    monkeypatch.setattr(replicate, "exec_", drs)
+    monkeypatch.setattr(replicate, "time", _Clock())
+    if delivered:
+        replicate.deliver(SERVER, "dc2.ad.example.org")
+        assert asked[fails:] == list(replicate._contexts(SERVER))
+    else:
+        with pytest.raises(ServerError, match="DsReplicaSync failed"):
+            replicate.deliver(SERVER, "dc2.ad.example.org")
+        assert set(asked) == {replicate._contexts(SERVER)[0]}
 
 
 def test_kcc_that_is_never_answered_is_asked_again(dcs, capsys):
