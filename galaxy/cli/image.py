@@ -85,7 +85,7 @@ def show(
 
 
 def rm(ref: Reference) -> None:
-    """Remove an image from this host. Refused while a server runs from it (exit code 2)."""
+    """Remove an image from this host. Refused (exit code 2) while a server, running or not, or a snapshot needs it."""
     store = ready_store("Removing an image")
     catalogue = Catalogue(store=store)
     broken = [
