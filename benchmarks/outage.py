@@ -4,6 +4,7 @@ Both with the same clients at work, probed the same way from their network. The 
 does with the same binaries and state in a chroot: SIGTERM to all, wait for the last, start; its mounts are made before.
 """
 
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,33 +38,40 @@ _CLIENTS = 5
 # Seconds: clients connect and the start's own work ends; the probe sees a service as it is before anything is done.
 _SETTLES, _BEFORE = 8.0, 1.0
 _GOAL = 0.5
+_LONGEST_MS = 1000.0
 
 
 def measure(store: Store, settings: Settings, old: Image, new: Image, rounds: int = 10) -> tuple[Figure, ...]:
-    """Milliseconds without each service, medians; and how many connections were refused, of all rounds."""
+    """Milliseconds without each service, medians; and how many connections were refused or cut, of all rounds."""
     with journal(store, "benchmark", "outage") as entry, _network(entry) as client:
         server = _server(store, settings, old, entry)
         with netns.inside_network(client):
             pairs = [(_upgrade(server, settings, new), _bare(server, settings)) for _ in range(rounds)]
         lifecycle.remove(server, settings, force=True)
     ours, bare = zip(*pairs, strict=True)
-    return (*_longest(ours, bare), _refused(ours))
+    return (*_longest(ours, bare), *_counted(ours))
 
 
 def _longest(ours: tuple[Seen, ...], bare: tuple[Seen, ...]) -> Iterator[Figure]:
     for name in ours[0].services:
+        longest = [seen.services[name].longest_ms for seen in ours]
+        yield Figure(name=f"{name}: upgrade", value=statistics.median(longest), unit="ms", goal=_LONGEST_MS)
         yield figure(
             f"{name}: upgrade vs bare restart",
             "ms",
             _GOAL,
-            [seen.services[name].longest_ms for seen in ours],
+            longest,
             [seen.services[name].longest_ms for seen in bare],
         )
 
 
-def _refused(ours: tuple[Seen, ...]) -> Figure:
-    count = sum(one.refused for seen in ours for one in seen.services.values())
-    return Figure(name="refused during upgrades", value=count, unit="connections", goal=0)
+def _counted(ours: tuple[Seen, ...]) -> Iterator[Figure]:
+    """Connections of all rounds: none may be refused; those that were open when the old version stopped are cut."""
+    seen = [one for round_ in ours for one in round_.services.values()]
+    yield Figure(
+        name="refused during upgrades", value=sum(one.refused for one in seen), unit="connections", goal=0
+    )
+    yield Figure(name="cut during upgrades", value=sum(one.cut for one in seen), unit="connections")
 
 
 def _upgrade(server: Server, settings: Settings, new: Image) -> Seen:

@@ -26,7 +26,7 @@ from scenarios.engine import Scenario, Step
 from scenarios.kept import compared
 from scenarios.regulars import at_work
 from scenarios.saboteur import ALL, HIDDEN, SABOTAGES, sabotaged
-from scenarios.witness import require_kept, write_account
+from scenarios.witness import require_kept, write_account, writing
 from scenarios.world import World
 
 Figures = Mapping[str, float]
@@ -164,7 +164,7 @@ def _require_notice(world: World, report: UpgradeReport) -> None:
 def _fail(world: World, name: str) -> Figures:
     before = status(world.dc)
     began = time.monotonic()
-    with sabotaged(world, world.images[1], name):
+    with sabotaged(world, world.images[1], name), writing(world) as written:
         error = _require_failure(world, name, rehearsal=False)
     _require_met(name, error)
     took = time.monotonic() - began
@@ -173,7 +173,7 @@ def _fail(world: World, name: str) -> Figures:
     assert now.pid != before.pid, "the upgrade never got as far as to stop the server"
     assert world.dc.config.image_id == world.images[0].id, "the server has not gone back"
     _settled(world)
-    return {"returned_s": took}
+    return {"returned_s": took, "writes_acknowledged": float(len(written))}
 
 
 def _fail_in_rehearsal(world: World, name: str) -> Figures:
@@ -335,7 +335,7 @@ FAILED = Scenario(
                 checkpoint="returned" if name == _LAST_SABOTAGE else "",
                 image=0,
                 why=f"Without a rehearsal the server meets a new version that {name.replace('-', ' ')}: it comes back "
-                "by itself, with all it had.",
+                "by itself, with all it had and all that a client at work was promised.",
             )
             for name in SABOTAGES
         ),
