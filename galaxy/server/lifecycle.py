@@ -58,7 +58,7 @@ def held(server: Server, *, begins: bool = True) -> Iterator[None]:
     """
     with locked(server.store, server.lock):
         if server.pending.exists():
-            raise PolicyError(f"{server.name} {_LEFT}", _way_out(server))
+            raise PolicyError(f"{server.name} {_LEFT}", way_out(server))
         if begins:
             require_uninterrupted(server.store, server.name)
         if server.home is None and load(server.store, server.name).config != server.config:
@@ -74,15 +74,15 @@ def require_settled(server: Server) -> None:
     """PolicyError while a switch of versions is under way: what is written now may be taken back."""
     words = unsettled(server)
     if words == _LEFT:
-        raise PolicyError(f"{server.name} {_LEFT}", _way_out(server))
+        raise PolicyError(f"{server.name} {_LEFT}", way_out(server))
     if words:
         raise PolicyError(
             f"{server.name} {words}", "Wait for the command that is at work, or run: galaxy recover"
         )
 
 
-def _way_out(server: Server) -> str:
-    """What to do about a change that was interrupted: without its journal entry nothing can settle it."""
+def way_out(server: Server) -> str:
+    """What to do about a change of it that was interrupted; without its journal entry nothing can settle that."""
     if interrupted(server.store, server.name):
         return "Run: galaxy recover"
     return (

@@ -26,14 +26,18 @@ def require_own_parts(server: Server) -> None:
 
 
 def _require_in_folder(server: Server, path: Path) -> None:
-    """HostError when what is in the server's folder lies elsewhere; on the same disk too, if it is mounted there."""
+    """HostError when what is in the server's folder lies elsewhere; on the same disk too, if it is mounted there.
+
+    Something that is mounted deeper inside would be emptied when the folder that has it makes room.
+    """
     if not path.is_symlink() and not path.exists():
         return
-    mounted = str(as_mounted(path)) in mount_points()
+    place = as_mounted(path)
+    mounted = next((point for point in mount_points() if Path(point).is_relative_to(place)), "")
     if path.is_symlink() or mounted or path.stat().st_dev != server.folder.stat().st_dev:
         what = "a link" if path.is_symlink() else "a mount"
         raise HostError(
-            f"{path} is {what}: a state that lies elsewhere can neither be kept nor put back as one",
+            f"{mounted or path} is {what}: a state that lies elsewhere can neither be kept nor put back as one",
             "Move the whole store instead: GALAXY_ROOT may be on another disk.",
         )
 

@@ -9,11 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from galaxy.host.errors import HostError
 from galaxy.host.files import sync_folder
-from galaxy.host.mounts import mount_points
 from galaxy.host.progress import say
-from galaxy.server.config import Server
 from galaxy.upgrade.filechanges import KEYTAB, PEOPLES_DATABASES, is_readable, is_sambas_own, is_socket
 
 _PLACES = ("state", "state/private", "cache")
@@ -33,16 +30,6 @@ def take_over(old: Path, new: Path) -> None:
     for place in _PLACES:
         for folder in (old / place, new / place):
             sync_folder(folder)
-
-
-def require_portable(server: Server) -> None:
-    """HostError when something of it is mounted there and could not be renamed, after there is no way back."""
-    folder = server.folder.resolve()
-    inside = [point for point in mount_points() if folder in Path(point).parents]
-    if inside:
-        raise HostError(
-            f"{inside[0]} is mounted inside of {server.name}'s folder", "Unmount it for the rollback."
-        )
 
 
 def _databases(old: Path) -> Iterator[str]:

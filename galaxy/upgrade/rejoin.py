@@ -45,7 +45,7 @@ from galaxy.server.network import bring_up, namespace_of, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
 from galaxy.server.swap import exchange, require_movable
-from galaxy.upgrade.carry import require_portable, take_over
+from galaxy.upgrade.carry import take_over
 from galaxy.upgrade.changes import changes_since, object_line
 from galaxy.upgrade.keytabs import keep_keys, newest_key
 from galaxy.upgrade.partners import look
@@ -139,7 +139,6 @@ def _in_network(server: Server, *, running: bool) -> Iterator[None]:
 def _require_ready(server: Server, request: RejoinRequest) -> str:
     """Ask everything that can be asked before anything is done; returns the other DC's full name."""
     require_movable(server)
-    require_portable(server)
     databases = sum(file.lstat().st_size for file in (server.state / "private").rglob("*.*db"))
     require_space(server.folder, databases + _ROOM, f"the rejoin of {server.name}")
     domain = survey(names.ipv4(request.dc), namespace_of(server))

@@ -44,7 +44,7 @@ def test_a_link_is_refused(server, tmp_path, name):
         require_movable(server)
 
 
-@pytest.mark.parametrize("name", [*PARTS, "snapshots"])
+@pytest.mark.parametrize("name", [*PARTS, "snapshots", "state/shares/team"])
 def test_a_mount_of_the_same_disk_is_refused(server, monkeypatch, name):
     mount(server, monkeypatch, name)
     with pytest.raises(HostError, match=f"{name} is a mount") as told:

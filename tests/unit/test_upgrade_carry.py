@@ -2,9 +2,8 @@
 
 import pytest
 
-from galaxy.host.errors import HostError
 from galaxy.upgrade import carry
-from galaxy.upgrade.carry import require_portable, take_over
+from galaxy.upgrade.carry import take_over
 
 # By path: what is in the old folder, and what has to be in the new one afterwards.
 GOES = {
@@ -72,14 +71,3 @@ def test_what_was_cut_off_goes_on(folders, monkeypatch):
     take_over(old, new)
     assert (new / "state/sysvol/ad.example.org/written-later").exists()
     assert all((new / path).read_text() == text for path, text in GOES.items())
-
-
-def test_what_is_mounted_inside_is_found_before_anything_is_done(tmp_path, monkeypatch):
-    server = type("Server", (), {"name": "dc1", "folder": tmp_path / "dc1"})
-    monkeypatch.setattr(
-        carry, "mount_points", lambda: ["/", str(tmp_path / "dc1"), str(tmp_path / "dc10/state/team")]
-    )
-    require_portable(server)
-    monkeypatch.setattr(carry, "mount_points", lambda: ["/", str(tmp_path / "dc1/state/team")])
-    with pytest.raises(HostError, match="dc1/state/team is mounted inside"):
-        require_portable(server)
