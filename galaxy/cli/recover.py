@@ -3,6 +3,7 @@
 from galaxy.cli.render import found_store, need_root
 from galaxy.host.errors import PolicyError
 from galaxy.host.lock import at_work
+from galaxy.host.recovery import mentioned
 from galaxy.host.recovery import recover as undo_interrupted
 from galaxy.server.config import servers
 from galaxy.server.lifecycle import unsettled, way_out
@@ -16,9 +17,8 @@ def recover() -> None:
     need_root("Undoing what a command left")
     store = found_store()
     lines = undo_interrupted(store)
-    stuck = [
-        server for server in servers(store) if server.pending.exists() and not at_work(store, server.lock)
-    ]
+    idle = [server for server in servers(store) if not at_work(store, server.lock)]
+    stuck = [server for server in idle if server.pending.exists() and not mentioned(store, server.name)]
     for line in lines or ([] if stuck else ["nothing was left behind"]):
         print(line)
     if stuck:

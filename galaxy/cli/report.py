@@ -11,6 +11,7 @@ from galaxy.cli.runs import conclude, require_passed, run_folder, show, take_bac
 from galaxy.gate.finish import read_summary
 from galaxy.gate.merge import merge
 from galaxy.gate.policy import load_policy
+from galaxy.gate.run import RunInfo
 from galaxy.host.errors import InputError
 
 
@@ -48,7 +49,10 @@ def report(
     except BaseException:
         shutil.rmtree(folder)
         raise
-    take_back(store, summary, rules)
+    if len(folders) > 1 or RunInfo.read(folders[0]).shard is not None:
+        take_back(
+            store, summary, rules
+        )  # a whole run has done so when it ended, and later ones may have passed since
     conclude(store, folder, summary, rules, named=policy is not None)
 
 

@@ -125,7 +125,8 @@ def _certify(
         try:
             lines.append(f"certificate: {certify(store, folder, ref, policy)}")
         except (GalaxyError, OSError) as error:
-            lines.append(f"{ref} gets no certificate: {error} (later: galaxy report --merge {folder})")
+            later = f" (later: galaxy report --merge {folder})" if isinstance(error, OSError) else ""
+            lines.append(f"{ref} gets no certificate: {error}{later}")
             errors.append(error)
     remember(store, summary)
     return lines, errors

@@ -103,7 +103,7 @@ def restore(
             load_settings(),
             require_allowed=lambda: _require_alone(server, wanted),
             require_seen=lambda entry, stopped: require_no_more(
-                entry, stopped, loss, f"{name} goes on as before. Try again."
+                entry, stopped, loss, f"{name} goes on as before. Try again.", files=False
             ),
         )
     if as_json:

@@ -148,7 +148,10 @@ def import_certificate(store: Store, file: Path, policy: Policy) -> Certificate:
     _require_not_withdrawn(
         store, certificate.image_id, certificate.ref, "Verify that image again on this host."
     )
-    _enter(store, certificate.image_id, envelope)
+    entered = _enter(store, certificate.image_id, envelope)
+    entered.with_name(RESULTS_FILE).unlink(
+        missing_ok=True
+    )  # those of another run, which this one does not name
     return certificate
 
 

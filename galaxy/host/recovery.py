@@ -1,5 +1,6 @@
 """What interrupted commands left in the journal: whether there is any, and undoing it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def interrupted(store: Store, subject: str) -> str:
         if entry is not None and entry.subject == subject:
             return entry.verb
     return ""
+
+
+def mentioned(store: Store, subject: str) -> bool:
+    """Whether any entry may be about this subject: of a command that is at work too, and any that cannot be read."""
+    return any(_may_be_about(path, subject) for path in entry_files(store))
+
+
+def _may_be_about(path: Path, subject: str) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["subject"] == subject)
+    except FileNotFoundError:
+        return False
+    except (KeyError, TypeError, ValueError):
+        return True
 
 
 def require_uninterrupted(store: Store, subject: str) -> None:

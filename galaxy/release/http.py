@@ -17,7 +17,7 @@ def pool_for(url: str) -> urllib3.PoolManager:
     parts = parse_url(url)
     scheme = parts.scheme or "http"
     proxy = os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY")
-    if proxy and not proxy_bypass(parts.host or ""):
+    if proxy and not proxy_bypass((parts.host or "").strip("[]")):
         # urllib3 takes no user and password out of the address.
         user = parse_url(proxy).auth
         headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None

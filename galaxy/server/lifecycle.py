@@ -12,7 +12,7 @@ from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.journal import journal
 from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
-from galaxy.host.recovery import interrupted, require_uninterrupted
+from galaxy.host.recovery import mentioned, require_uninterrupted
 from galaxy.host.settings import Settings
 from galaxy.host.undo import undoes
 from galaxy.server import running
@@ -83,7 +83,7 @@ def require_settled(server: Server) -> None:
 
 def way_out(server: Server) -> str:
     """What to do about a change of it that was interrupted; without its journal entry nothing can settle that."""
-    if interrupted(server.store, server.name):
+    if mentioned(server.store, server.name):
         return "Run: galaxy recover"
     return (
         "Look at it first: its journal entry is gone, so nothing knows how to go on or back, and its state may be "

@@ -98,8 +98,7 @@ def restore(
             _returning(entry, server, snapshot, record),
         ):
             _end(server, settings, runs=record.running)
-            if record.running:
-                require_seen(entry, server)
+            require_seen(entry, server)
             exchange(server.folder, incoming, outgoing)
             restored = load(server.store, server.name)
             ready = _start(restored, settings) if record.running else None

@@ -79,8 +79,10 @@ def _state(item: Changed) -> tuple[object, ...]:
     return item.dn, item.what, item.when, tuple(sorted(item.attributes)), tuple(sorted(item.links.items()))
 
 
-def changes_since(entry: Entry, server: Server, usn: int, before: Path, *, in_place: bool = False) -> Changes:
-    """What has changed since the state in the folder `before`, which had committed `usn`.
+def changes_since(
+    entry: Entry, server: Server, usn: int, before: Path | None, *, in_place: bool = False
+) -> Changes:
+    """What has changed since the state in the folder `before`, which had committed `usn`; without it, not in files.
 
     Reads the server's own database, running or stopped (`in_place`: see `consult`); both folders are only read.
     """
@@ -89,8 +91,10 @@ def changes_since(entry: Entry, server: Server, usn: int, before: Path, *, in_pl
     return Changes(
         objects=tuple(sorted(by_people, key=lambda item: (item.when, item.dn))),
         machine=len(changed) - len(by_people),
-        files=tuple(file_changes(before, server.folder)),
-        settings=tuple(_setting_changes(before / "etc" / "smb.conf", server.etc / "smb.conf")),
+        files=tuple(file_changes(before, server.folder)) if before else (),
+        settings=tuple(_setting_changes(before / "etc" / "smb.conf", server.etc / "smb.conf"))
+        if before
+        else (),
     )
 
 

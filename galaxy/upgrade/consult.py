@@ -54,7 +54,10 @@ def require_configuration(server: Server, done: Completed) -> None:
     """ConfigurationError when a program failed because it cannot read smb.conf, which its own words hardly tell."""
     if "Unable to load default file" in done.output:
         file = server.etc / "smb.conf"
-        raise ConfigurationError(f"Samba cannot read the smb.conf of {server.name}", f"Mend it: {file}")
+        raise ConfigurationError(
+            f"Samba cannot read the smb.conf of {server.name}",
+            f"Mend it: {file}. Each snapshot has that of its time: {server.snapshots}/ID/etc/smb.conf",
+        )
 
 
 def run_inside(server: Server, argv: tuple[str, ...], timeout: float = _SECONDS) -> Completed:

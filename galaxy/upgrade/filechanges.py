@@ -17,12 +17,13 @@ _LARGE = 1 << 20
 # (changes.py) or below.
 _SAMBAS_OWN = re.compile(
     r"etc/smb\.conf"
-    r"|state/(private/)?[^/]*\.(tdb|ldb|ldb-lock)"
+    r"|(state|state/private|cache)/[^/]*\.(tdb|ldb)(\.(bak|corrupt))?"
+    r"|state/(private/)?[^/]*\.ldb-lock"
     r"|state/private/(sam\.ldb\.d|msg\.sock|msg\.lock|smbd\.tmp|ldap_priv|dns)"
     r"|state/private/((krb5|kdc)\.conf|named\..*)"
     r"|state/private/([^/]*\.keytab|dns_update_cache|dns_update_list|spn_update_list|encrypted_secrets\.key)"
     r"|state/(bind-dns|ntp_signd|winbindd_privileged|printing|smb_krb5|msg\.lock|msg\.sock)"
-    r"|cache/([^/]*\.(tdb|ldb)|browse\.dat|printing|smb_krb5|netlogon_creds_cli\..*)"
+    r"|cache/(browse\.dat|gpo_cache|printing|smb_krb5)"
 )
 KEYTAB = re.compile(r"state/private/[^/]*\.keytab")
 # What people write into databases that no change number counts: which records, and what they are to people.

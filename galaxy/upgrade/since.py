@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass
 
-from galaxy.host.errors import InputError, PolicyError, ServerError
+from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
 from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.server import lifecycle
@@ -39,11 +39,14 @@ def lost_by(server: Server, snapshot: Snapshot) -> Loss:
     return Loss(snapshot=snapshot, usn=usn or 0, changes=changes, lines=lines)
 
 
-def require_no_more(entry: Entry, server: Server, seen: Loss, again: str) -> None:
-    """PolicyError when a server, by now stopped, has changes that are not in the list. `again`: what to do."""
+def require_no_more(entry: Entry, server: Server, seen: Loss, again: str, *, files: bool = True) -> None:
+    """PolicyError when a server, by now stopped, has changes that are not in the list. `again`: what to do.
+
+    Without `files` only the directory is asked: comparing all files may take long, and clients wait.
+    """
     if seen.changes is None:
         return
-    now = changes_since(entry, server, seen.usn, seen.snapshot.path, in_place=True)
+    now = changes_since(entry, server, seen.usn, seen.snapshot.path if files else None, in_place=True)
     if unseen := late(seen.changes, now):
         raise PolicyError(f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}", again)
 
@@ -96,7 +99,7 @@ def compare_now(
 def newest_known(entry: Entry, server: Server) -> Directory | None:
     """What the newest of a server's snapshots says that can be read: a DC may have joined since an older one."""
     for snapshot in reversed(snapshots(server)):
-        with suppress(InputError, ServerError):
+        with suppress(GalaxyError, OSError):
             if (found := state_then(entry, server, snapshot)) is not None:
                 return found
     return None

@@ -4,8 +4,10 @@ import pytest
 
 from galaxy.cli import recover as recover_command
 from galaxy.host.errors import PolicyError
+from galaxy.host.journal import journal
 from galaxy.host.store import Store
 from galaxy.server.config import Server
+from galaxy.server.lifecycle import way_out
 
 
 @pytest.fixture
@@ -29,3 +31,11 @@ def test_a_change_without_its_journal_entry_is_told_with_the_file_to_remove(serv
         recover_command.recover()
     assert str(server.pending) in told.value.hint
     assert "nothing was left behind" not in capsys.readouterr().out
+
+
+def test_what_a_living_command_is_about_is_not_said_to_be_lost(server):
+    server.pending.write_text("{}")
+    with journal(server.store, "upgrade", server.name):
+        recover_command.recover()
+        assert way_out(server) == "Run: galaxy recover"
+    assert "its journal entry is gone" in way_out(server)
