@@ -35,7 +35,8 @@ def test_a_change_without_its_journal_entry_is_told_with_the_file_to_remove(serv
 
 def test_what_a_living_command_is_about_is_not_said_to_be_lost(server):
     server.pending.write_text("{}")
-    with journal(server.store, "upgrade", server.name):
+    with journal(server.store, "upgrade", server.name) as entry:
+        entry.on_failure("tree", server.folder / "what-it-makes")
         recover_command.recover()
         assert way_out(server) == "Run: galaxy recover"
     assert "its journal entry is gone" in way_out(server)
