@@ -18,6 +18,7 @@ def leave(server: Server) -> None:
         file = server.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
     _said(server, "net", "conf", "addshare", "team", "/var/lib/samba/shares/team")
     _said(server, "ldbadd", *_PRIVILEGES, stdin=_RIGHT)
 
