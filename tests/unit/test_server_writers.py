@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from galaxy.host.errors import ServerError
 from galaxy.host.process import background
 from galaxy.host.store import Store
+from galaxy.server import writers
 from galaxy.server.config import Server, ServerConfig
 from galaxy.server.writers import writers_held
 
@@ -92,20 +94,20 @@ def test_a_link_is_no_database(server: Server, tmp_path: Path) -> None:
         assert not can(server.state / METADATA, fcntl.LOCK_EX, TRANSACTION)
 
 
-def test_a_database_that_comes_while_others_are_waited_for_is_held_too(server: Server) -> None:
+def test_a_database_that_comes_while_others_are_waited_for_is_held_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     new = server.state / "new.tdb"
     with ExitStack() as writer:
         writer.enter_context(locked(server.state / "share_info.tdb", TRANSACTION))
 
-        def end() -> None:
+        def end(_pause: float) -> None:
             new.write_bytes((server.state / METADATA).read_bytes())
             writer.close()
 
-        timer = threading.Timer(0.1, end)
-        timer.start()
+        monkeypatch.setattr(writers, "time", SimpleNamespace(monotonic=time.monotonic, sleep=end))
         with writers_held(server):
             assert not can(new, fcntl.LOCK_EX, TRANSACTION)
-        timer.join()
 
 
 def test_nothing_is_written_to_the_databases(server: Server) -> None:
@@ -171,6 +173,7 @@ def test_a_block_that_fails_lets_writers_go(server: Server) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from galaxy.host.store import Store
 from galaxy.server.config import load
 from galaxy.server.writers import writers_held
