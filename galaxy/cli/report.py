@@ -27,11 +27,7 @@ def report(
         Path | None, typer.Option("--report", metavar="DIR", help="Where the joined results go.")
     ] = None,
     policy: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Judge by this policy, not by production.",
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Judge by this policy, not by production.")
     ] = None,
 ) -> None:
     """Show what a finished run found; with --merge, make one run of all shards (verify --shard) of a matrix.
@@ -49,10 +45,9 @@ def report(
     except BaseException:
         shutil.rmtree(folder)
         raise
+    # A whole run has done so when it ended, and later ones may have passed since.
     if len(folders) > 1 or RunInfo.read(folders[0]).shard is not None:
-        take_back(
-            store, summary, rules
-        )  # a whole run has done so when it ended, and later ones may have passed since
+        take_back(store, summary, rules)
     conclude(store, folder, summary, rules, named=policy is not None)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
 from galaxy.host.errors import InputError, PolicyError, ServerError
-from galaxy.host.journal import LOOK, journal
+from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.host.progress import say, step
 from galaxy.host.settings import load_settings
 from galaxy.server.config import Server, load
@@ -89,7 +89,7 @@ def restore(
     wanted = find_snapshot(server, snapshot_id)
     _require_alone(server, wanted)
     loss = lost_by(server, wanted)
-    _tell(server, loss)
+    _tell(server, wanted, loss)
     if loss.lines and not (yes or _asked(server, wanted)):
         raise PolicyError(
             f"restoring {wanted.id} would lose what was written to {name} since {wanted.taken:%Y-%m-%d %H:%M} UTC",
@@ -102,9 +102,7 @@ def restore(
             wanted,
             load_settings(),
             require_allowed=lambda: _require_alone(server, wanted),
-            require_seen=lambda entry, stopped: require_no_more(
-                entry, stopped, loss, f"{name} goes on as before. Try again.", files=False
-            ),
+            require_seen=lambda entry, stopped: _require_seen(entry, stopped, loss),
         )
     if as_json:
         print_json(_told(wanted, done))
@@ -208,10 +206,17 @@ def _require_alone(server: Server, wanted: Snapshot) -> None:
             raise usn_rollback(server.name, known.partners) from None
 
 
-def _tell(server: Server, loss: Loss) -> None:
+def _require_seen(entry: Entry, stopped: Server, loss: Loss) -> None:
+    """PolicyError when more was written to the directory since the list was made."""
+    if loss.changes is not None:
+        again = f"{stopped.name} goes on as before. Try again."
+        require_no_more(entry, stopped, loss.changes, loss.usn, None, again)
+
+
+def _tell(server: Server, wanted: Snapshot, loss: Loss) -> None:
     """What would be lost."""
     if loss.lines:
-        say(f"{server.name}: going back to {loss.snapshot.id} loses:")
+        say(f"{server.name}: going back to {wanted.id} loses:")
         for line in loss.lines:
             say(f"  {line}")
 

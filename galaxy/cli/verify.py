@@ -62,11 +62,7 @@ def verify(  # noqa: PLR0917 - typer hands over every option by name
     ] = False,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
     policy: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Judge by this policy, not by production.",
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Judge by this policy, not by production.")
     ] = None,
 ) -> None:
     """Check Samba by real clients, and say what may ship.

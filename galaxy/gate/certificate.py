@@ -84,16 +84,20 @@ def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
     statement = _statement(image, run, items, policy, folder / RESULTS_FILE)
     envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
     envelope.sign(signer(store))
-    certificate_file(store, image.id).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / RESULTS_FILE, certificate_file(store, image.id).with_name(RESULTS_FILE))
-    file = _enter(store, image.id, envelope)
+    file = _enter(store, image.id, envelope, folder / RESULTS_FILE)
     file.with_name(_WITHDRAWN_FILE).unlink(missing_ok=True)
     return file
 
 
-def _enter(store: Store, image_id: str, envelope: Envelope) -> Path:
+def _enter(store: Store, image_id: str, envelope: Envelope, results: Path | None) -> Path:
+    """Write an image's certificate, with a copy of the results that it names if they are here."""
     file = certificate_file(store, image_id)
     file.parent.mkdir(parents=True, exist_ok=True)
+    kept = file.with_name(RESULTS_FILE)
+    if results is not None:
+        shutil.copyfile(results, kept)
+    else:
+        kept.unlink(missing_ok=True)  # another run's
     write_atomic(file, json.dumps(envelope.to_dict(), indent=1) + "\n")
     return file
 
@@ -141,17 +145,11 @@ def import_certificate(store: Store, file: Path, policy: Policy) -> Certificate:
     """
     envelope = _read_envelope(file)
     certificate = _verified(store, envelope, file)
-    if reasons := judge(policy, certificate.ref, certificate.items):
-        short = first_of(reasons, _REASONS, "; ")
-        why = f"the certificate of {certificate.ref} does not satisfy the policy {policy.name}: {short}"
-        raise PolicyError(why, "Ask for one of a whole run: galaxy verify --matrix all")
+    _require_satisfied(certificate, policy, "Ask for one of a whole run: galaxy verify --matrix all")
     _require_not_withdrawn(
         store, certificate.image_id, certificate.ref, "Verify that image again on this host."
     )
-    entered = _enter(store, certificate.image_id, envelope)
-    entered.with_name(RESULTS_FILE).unlink(
-        missing_ok=True
-    )  # those of another run, which this one does not name
+    _enter(store, certificate.image_id, envelope, None)
     return certificate
 
 
@@ -195,12 +193,15 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
         )
         raise PolicyError(why, hint)
     verify_digest(image)
-    reasons = judge(policy, certificate.ref, certificate.items)
-    if reasons:
-        short = first_of(reasons, _REASONS, "; ")
-        why = f"the certificate of {image.ref} does not satisfy the policy {policy.name}: {short}"
-        raise PolicyError(why, hint)
+    _require_satisfied(certificate, policy, hint)
     return certificate
+
+
+def _require_satisfied(certificate: Certificate, policy: Policy, hint: str) -> None:
+    if reasons := judge(policy, certificate.ref, certificate.items):
+        short = first_of(reasons, _REASONS, "; ")
+        why = f"the certificate of {certificate.ref} does not satisfy the policy {policy.name}: {short}"
+        raise PolicyError(why, hint)
 
 
 def _require_not_withdrawn(store: Store, image_id: str, ref: str, hint: str) -> None:

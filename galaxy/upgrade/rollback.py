@@ -32,7 +32,7 @@ from galaxy.upgrade.partners import require_no_partners
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.preflight import require_tried
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
-from galaxy.upgrade.since import Loss, compare_now, image_by_id, require_no_more, state_then, usn_in_common
+from galaxy.upgrade.since import compare_now, image_by_id, require_no_more, state_then, usn_in_common
 from galaxy.upgrade.switch import Back, Switched, switch
 from galaxy.upgrade.ways import Offer, Situation, Way, offers
 
@@ -319,9 +319,8 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
 
     def restore(server: Server) -> None:
         if plan.changes is not None:
-            seen = Loss(snapshot=snapshot, usn=plan.usn, changes=plan.changes, lines=())
             again = f"{server.name} goes on as before. Look again: galaxy rollback {server.name} --plan"
-            require_no_more(entry, server, seen, again)
+            require_no_more(entry, server, plan.changes, plan.usn, snapshot.path, again)
         else:
             _require_still_alone(server)
         freshen(snapshot.path, server.folder, {}).sync()

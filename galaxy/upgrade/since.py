@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
 from galaxy.host.journal import LOOK, Entry, journal
@@ -23,7 +24,6 @@ class Loss:
     `changes`, since the USN `usn`, is None when they cannot be read.
     """
 
-    snapshot: Snapshot
     usn: int
     changes: Changes | None
     lines: tuple[str, ...]
@@ -36,18 +36,18 @@ def lost_by(server: Server, snapshot: Snapshot) -> Loss:
         usn = usn_in_common(entry, server, snapshot, then)
         _, changes, unreadable = compare_now(entry, server, snapshot, then, usn)
     lines = lost(changes, f"{snapshot.taken:%Y-%m-%d %H:%M} UTC", unreadable)
-    return Loss(snapshot=snapshot, usn=usn or 0, changes=changes, lines=lines)
+    return Loss(usn=usn or 0, changes=changes, lines=lines)
 
 
-def require_no_more(entry: Entry, server: Server, seen: Loss, again: str, *, files: bool = True) -> None:
-    """PolicyError when a server, by now stopped, has changes that are not in the list. `again`: what to do.
+def require_no_more(
+    entry: Entry, server: Server, listed: Changes, usn: int, before: Path | None, again: str
+) -> None:
+    """PolicyError when a server, by now stopped, has changes since `usn` that are not `listed`. `again`: what to do.
 
-    Without `files` only the directory is asked: comparing all files may take long, and clients wait.
+    `before` is the snapshot's folder; without it only the directory is asked: comparing all files may take long, and
+    clients wait.
     """
-    if seen.changes is None:
-        return
-    now = changes_since(entry, server, seen.usn, seen.snapshot.path if files else None, in_place=True)
-    if unseen := late(seen.changes, now):
+    if unseen := late(listed, changes_since(entry, server, usn, before, in_place=True)):
         raise PolicyError(f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}", again)
 
 

@@ -107,7 +107,9 @@ def test_what_comes_after_the_list_stops_a_restore(upgraded):
             server,
             wanted,
             Settings(),
-            require_seen=lambda entry, stopped: require_no_more(entry, stopped, seen, "Look again."),
+            require_seen=lambda entry, stopped: require_no_more(
+                entry, stopped, seen.changes, seen.usn, None, "Look again."
+            ),
         )
     assert upgraded.runs(upgraded.new)
     assert "unlisted3" in upgraded.users()

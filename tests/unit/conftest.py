@@ -16,7 +16,8 @@ import pytest
 
 from galaxy.cli.process import run_command_line
 from galaxy.host import process
-from galaxy.server.config import ServerConfig
+from galaxy.host.store import Store
+from galaxy.server.config import HostNetwork, Server, ServerConfig
 
 # Programs that touch nothing beyond the files they are given, so real ones do no harm.
 HARMLESS = """
@@ -130,6 +131,16 @@ def config_with() -> Callable[..., ServerConfig]:
         "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     }
     return lambda **changes: ServerConfig.model_validate({**usual, **changes})
+
+
+@pytest.fixture
+def server(tmp_path: Path, config_with: Callable[..., ServerConfig]) -> Server:
+    """A server on the host's network, in a store of its own, which has never run."""
+    made = config_with(address="127.0.0.1", network=HostNetwork())
+    found = Server(store=Store(root=tmp_path).ensure(), config=made)
+    found.log.mkdir(parents=True)
+    found.write()
+    return found
 
 
 @pytest.fixture

@@ -5,19 +5,14 @@ import pytest
 from galaxy.cli import recover as recover_command
 from galaxy.host.errors import PolicyError
 from galaxy.host.journal import journal
-from galaxy.host.store import Store
-from galaxy.server.config import Server
 from galaxy.server.lifecycle import way_out
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch, config_with):
-    found = Server(store=Store(root=tmp_path).ensure(), config=config_with())
-    found.folder.mkdir()
-    found.write()
+def server(server, monkeypatch):
     monkeypatch.setattr(recover_command, "need_root", lambda _: None)
-    monkeypatch.setattr(recover_command, "found_store", lambda: found.store)
-    return found
+    monkeypatch.setattr(recover_command, "found_store", lambda: server.store)
+    return server
 
 
 def test_nothing_is_said_to_be_left_when_nothing_is(server, capsys):

@@ -15,22 +15,11 @@ import pytest
 from galaxy.host.errors import HostError, InputError, PolicyError, ServerError
 from galaxy.host.process import process_identity
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
 from galaxy.server import config, container, lifecycle, logs, ports, ready, running
 from galaxy.server.broken import load_to_remove
-from galaxy.server.config import HostNetwork, Server
 from galaxy.server.provision import _refusal
 from galaxy.server.smbconf import require_own_names
 from galaxy.server.whole import require_whole
-
-
-@pytest.fixture
-def server(tmp_path, config_with):
-    made = config_with(address="127.0.0.1", network=HostNetwork())
-    found = Server(store=Store(root=tmp_path).ensure(), config=made)
-    found.log.mkdir(parents=True)
-    found.write()
-    return found
 
 
 def test_a_server_that_another_command_has_changed_is_looked_at_anew(server):

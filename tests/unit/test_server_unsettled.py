@@ -13,18 +13,9 @@ from galaxy.host.store import Store
 from galaxy.server import create as creation
 from galaxy.server import join as joining
 from galaxy.server import lifecycle
-from galaxy.server.config import HostNetwork, NamespaceNetwork, Server
+from galaxy.server.config import NamespaceNetwork
 from galaxy.server.create import CreateRequest, create, require_new
 from galaxy.server.join import JoinRequest, join
-
-
-@pytest.fixture
-def server(tmp_path, config_with):
-    made = config_with(address="127.0.0.1", network=HostNetwork())
-    found = Server(store=Store(root=tmp_path).ensure(), config=made)
-    found.folder.mkdir(parents=True)
-    found.write()
-    return found
 
 
 def leave(store, verb, subject="dc1"):
