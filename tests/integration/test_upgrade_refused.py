@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 from site_with_a_dc import made
 
-from galaxy.server.config import load
+from galaxy.server.config import HostNetwork, load
+from galaxy.upgrade.rehearsal import evidence_of
 
 _ADDRESS = "10.218.4.11"
 
@@ -61,6 +63,43 @@ def test_an_image_that_was_changed(site):
     finally:
         shutil.rmtree(folder)
         folder.symlink_to(kept)
+
+
+def test_an_image_without_a_certificate_on_a_hosts_network(site):
+    server = load(site.store, "dc1")
+    site.well("stop", "dc1")
+    replace(server, config=server.config.model_copy(update={"network": HostNetwork()})).write()
+    try:
+        plain = site.galaxy("upgrade", "dc1", site.new, "--plan")
+        waived = site.galaxy("upgrade", "dc1", site.new, "--plan", "--allow-uncertified")
+    finally:
+        server.write()
+        site.well("start", "dc1")
+    assert plain.returncode == 6, plain.output
+    assert "has no certificate" in plain.stderr
+    assert "--allow-uncertified" in plain.stderr
+    assert waived.returncode == 0, waived.output
+
+
+def test_the_smoke_tier_fails_in_the_rehearsal(site):
+    """A server that answers and does not do all that clients need: the rehearsal's clients find it."""
+    server = load(site.store, "dc1")
+    conf = server.etc / "smb.conf"
+    good = conf.read_text()
+    conf.write_text(good.replace("[global]", "[global]\n\ttls enabled = no"))
+    try:
+        site.well("restart", "dc1")
+        done = site.galaxy("upgrade", "dc1", site.new)
+    finally:
+        conf.write_text(good)
+        site.well("restart", "dc1")
+    assert done.returncode == 5, done.output
+    assert "the rehearsal fails" in done.stderr
+    assert "ldap.bind-simple-starttls" in done.stderr
+    assert (evidence_of(server) / "results.jsonl").exists()
+    assert (evidence_of(server) / "log").is_dir()
+    assert not (server.folder / "rehearsal-copy").exists()
+    assert site.runs(site.old)
 
 
 def test_a_damaged_configuration_is_broken_before_the_upgrade(site):
