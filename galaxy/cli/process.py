@@ -17,6 +17,7 @@ from galaxy.host.progress import say
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
 # A path that no file can have.
+_FORBIDDEN = (errno.EPERM, errno.EACCES)
 _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
@@ -124,6 +125,12 @@ def _exit_code(error: Exception) -> int:
         place = f": {error.filename}" if error.filename else ""
         advice = READ_ONLY if error.errno == errno.EROFS else MORE_SPACE
         error = HostError(f"{error.strerror}{place}", advice)
+    if isinstance(error, OSError) and error.errno in _FORBIDDEN and error.filename and os.geteuid() == 0:
+        # Root may do everything that the host has not forbidden on purpose.
+        error = HostError(
+            f"{error.strerror}: {error.filename}",
+            f"Find out what keeps root from it: lsattr -d {error.filename}",
+        )
     if isinstance(error, OSError) and error.errno in _NO_NAME:
         # Galaxy makes no such names: it was given one, whichever option it came by.
         error = InputError(f"{error.strerror}: {error.filename}", "Name another path.")

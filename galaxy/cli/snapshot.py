@@ -210,7 +210,7 @@ def _require_seen(entry: Entry, stopped: Server, loss: Loss) -> None:
     """PolicyError when more was written to the directory since the list was made."""
     if loss.changes is not None:
         again = f"{stopped.name} goes on as before. Try again."
-        require_no_more(entry, stopped, loss.changes, loss.usn, None, again)
+        require_no_more(entry, stopped, loss.changes, None, again)
 
 
 def _tell(server: Server, wanted: Snapshot, loss: Loss) -> None:

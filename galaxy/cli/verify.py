@@ -160,7 +160,8 @@ def _probe(
         if not password_is_good(own):
             kept = own.secrets / "admin-password"
             say(
-                f"no ticket for Administrator with the password in {kept}: if it was changed, put the new one there"
+                f"no ticket for Administrator with the password in {kept}: if it was changed, put the new one there; "
+                "if not, the checks say what is wrong"
             )
     describe(folder, str(server or target), select)
     run_target(store, folder, Probe(file=file, tier=(tier or usual).value, selection=select), _print_line)

@@ -2,11 +2,14 @@
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
+import sys
 from pathlib import Path
 
 from galaxy.host.errors import HostError, InputError
@@ -18,6 +21,9 @@ _WRITER = re.compile(r"\.(\d+)-[^.]*\.writing")
 # A file system that is full, over quota or read-only.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _FULL_WORDS = re.compile("No space left on device|Disk quota exceeded")
+# ioctl_iflags(2): FS_IOC_GETFLAGS; FS_IMMUTABLE_FL and FS_APPEND_FL.
+_GET_FLAGS = 0x80086601
+_UNCHANGEABLE = 0x10 | 0x20
 READ_ONLY = "See what made it so (dmesg), then mount it for writing again."
 MORE_SPACE = "Free some space, or point GALAXY_ROOT to a larger file system."
 
@@ -72,6 +78,25 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_immutable(path: Path) -> bool:
+    """Whether a file or folder is one that nobody may change, root neither (chattr(1), `i` and `a`)."""
+    try:
+        if stat.S_IFMT(path.lstat().st_mode) not in {stat.S_IFREG, stat.S_IFDIR}:
+            return False
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        told = fcntl.ioctl(handle, _GET_FLAGS, bytes(8))
+    except OSError as error:
+        if error.errno in {errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL}:
+            return False  # this file system knows no such thing
+        raise
+    finally:
+        os.close(handle)
+    return bool(int.from_bytes(told, sys.byteorder) & _UNCHANGEABLE)
 
 
 def sha256_file(path: Path) -> str:

@@ -140,11 +140,31 @@ def _differences(source: int, target: int, size: int, begin: int = 0) -> Iterato
     Read into memory that is used again: getting new memory for each chunk takes several times as long as all the rest.
     """
     there, here = (bytearray(min(_CHUNK, size)) for _ in range(2))
-    for at in range(begin, size, _CHUNK):
+    for at in _chunks(source, target, size, begin):
         got = os.preadv(source, [there], at)
         had = os.preadv(target, [here], at)
         if got != had or (there != here if got == len(there) else there[:got] != here[:got]):
             yield at, memoryview(there)[:got]
+
+
+def _chunks(source: int, target: int, size: int, begin: int) -> Iterator[int]:
+    """Where to compare: chunk by chunk, but for what is a hole in both, which may be larger than the disk."""
+    at = begin
+    while at < size:
+        at = max(at, min(_data_from(source, at, size), _data_from(target, at, size)))
+        if at < size:
+            yield at
+        at += _CHUNK
+
+
+def _data_from(handle: int, at: int, size: int) -> int:
+    """Where a file's next data begins, at a place or behind it; its size when there is only a hole."""
+    try:
+        return os.lseek(handle, at, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        raise
 
 
 def _write(target: int, block: memoryview, at: int) -> None:
@@ -156,12 +176,6 @@ def _write(target: int, block: memoryview, at: int) -> None:
 def _extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
     """Where a file has data, as start and end."""
     at = 0
-    while at < size:
-        try:
-            start = os.lseek(handle, at, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
+    while (start := _data_from(handle, at, size)) < size:
         at = os.lseek(handle, start, os.SEEK_HOLE)
         yield start, at

@@ -137,8 +137,10 @@ class _Mirror:
                     self._file(source, target, key, now)
                 case stat.S_IFLNK:
                     self._link(source, target, key, now)
-                case _:
+                case stat.S_IFSOCK:
                     _remove(target)
+                case _:
+                    self._node(source, target, now)
         except FileNotFoundError:
             if os.path.lexists(source):
                 raise
@@ -174,6 +176,12 @@ class _Mirror:
             return
         _remove(target)
         target.symlink_to(source.readlink())
+        equal_attributes(source, target)
+
+    def _node(self, source: Path, target: Path, now: os.stat_result) -> None:
+        """A named pipe or a device."""
+        _remove(target)
+        os.mknod(target, now.st_mode, now.st_rdev)
         equal_attributes(source, target)
 
     def _unchanged(self, key: str, now: os.stat_result) -> bool:

@@ -199,6 +199,12 @@ def _require_own(address: str, taken: tuple[ServerConfig, ...]) -> None:
 
 def _forwarders(request: CreateRequest, address: str) -> tuple[str, ...]:
     if request.dns_forwarders is not None:
-        return tuple(names.ipv4(item, "DNS forwarder") for item in request.dns_forwarders)
+        found = tuple(names.ipv4(item, "DNS forwarder") for item in request.dns_forwarders)
+        if address in found:
+            raise InputError(
+                f"{address} is {request.name} itself, which would ask itself about names that it does not know",
+                "Give --dns-forwarder the address of another name server.",
+            )
+        return found
     # Nothing routes a private network to the host's name servers unless the administrator makes it so.
     return forwarders(address) if isinstance(request.network, HostNetwork) else ()

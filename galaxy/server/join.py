@@ -61,6 +61,9 @@ class JoinRequest:
     site: str | None = None
     above: int = 0
 
+    def __post_init__(self) -> None:
+        names.user_name(self.user)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:

@@ -72,6 +72,13 @@ def domain_name(domain: str | None, realm: str, hostname: str) -> str:
     return name
 
 
+def user_name(user: str) -> str:
+    """Who logs on to a domain, as in Administrator or NAME@REALM."""
+    if not user or user.strip() != user or not user.isprintable():
+        raise InputError(f"{user!r} cannot be a user's name", "Give one like --admin-user Administrator.")
+    return user
+
+
 def private_ipv4(address: str) -> str:
     """An IPv4 address that can be used inside a private network: an ordinary host's."""
     value = ipaddress.IPv4Address(ipv4(address))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from galaxy.host.errors import ServerError
 from galaxy.host.files import require_space, sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
@@ -21,7 +20,7 @@ from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import Copied, copy_state, freshen, space_of
 from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
-from galaxy.server.sound import require_sound
+from galaxy.server.sound import damage_in
 from galaxy.server.swap import require_movable, require_own_parts
 from galaxy.server.whole import require_data
 from galaxy.server.writers import first_in_line, writers_held
@@ -74,20 +73,21 @@ def snapshot(server: Server, reason: str = "by hand", *, pinned: bool = False) -
         lifecycle.held(server),
         journal(server.store, "snapshot", server.name) as entry,
     ):
-        if running.alive(server) is None:
-            _tell_damage(server)
         ahead = _prepare(entry, server, reason)
         with writers_held(server) as held:
             copied = freshen(server.folder, ahead.path, ahead.copied.seen)
-        return _finish(server, ahead, copied, held=held.seconds, pinned=pinned)
+        made = _finish(server, ahead, copied, held=held.seconds, pinned=pinned)
+    _tell_damage(server, made)
+    return made
 
 
-def _tell_damage(server: Server) -> None:
+def _tell_damage(server: Server, made: Snapshot) -> None:
     """A damaged state is kept too, for whoever mends it; but nobody shall take it for a way back."""
-    try:
-        require_sound(server)
-    except ServerError as error:
-        say(f"the snapshot is of a damaged server: {error.message}")
+    damaged = damage_in(made.path / "state")
+    if damaged is not None:
+        file, flaw = damaged
+        where = server.folder / file.relative_to(made.path)
+        say(f"warning: the snapshot is of a damaged server: {where}: {flaw}")
 
 
 def prepare(entry: Entry, server: Server, reason: str) -> Prepared:

@@ -15,6 +15,8 @@ from galaxy.server.tdbfile import FlawError, require_sound_tdb
 # The databases that change in transactions only, so that they are sound whenever Samba ends; in state/private.
 _PATTERNS = ("*.ldb", "sam.ldb.d/*.ldb", "sam.ldb.d/*.tdb", "secrets.tdb")
 
+_DIRECTORY = "state/private/sam.ldb"
+
 
 def require_sound(server: Server) -> None:
     """ServerError names the first database of the server that is damaged."""
@@ -39,9 +41,11 @@ def damage_in(state: Path) -> tuple[Path, FlawError] | None:
 
 
 def require_sound_snapshot(server: Server, snapshot: Snapshot, copy: Path | None = None) -> None:
-    """ServerError when a database of a snapshot, or of a copy of it, is damaged; the snapshot's file is named."""
+    """ServerError when a database of a snapshot, or of a copy of it, is damaged or missing; the file is named."""
     folder = copy or snapshot.path
-    damaged = damage_in(folder / "state")
+    damaged: tuple[Path, FlawError | str] | None = damage_in(folder / "state")
+    if damaged is None and not (folder / _DIRECTORY).is_file():
+        damaged = folder / _DIRECTORY, "it is missing"
     if damaged is not None:
         file, flaw = damaged
         where = snapshot.path / file.relative_to(folder)

@@ -1,22 +1,40 @@
 """A server's state exchanged for another by renaming: each part is in one place at any moment, and none is copied."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from galaxy.host.errors import HostError
-from galaxy.host.files import sync_folder
+from galaxy.host.files import is_immutable, sync_folder
 from galaxy.host.mounts import as_mounted, mount_points
 from galaxy.server.config import CONFIG, Server
 from galaxy.server.copying import PARTS
 
 
 def require_movable(server: Server) -> None:
-    """HostError when a part of the state, or the folder of snapshots, is a link or a mount.
+    """HostError when a part of the state, or the folder of snapshots, is a link or a mount, or may not be changed.
 
     Renaming exchanges what lies in the server's folder; a snapshot that lies elsewhere cannot be put in its place.
     """
     require_own_parts(server)
     _require_in_folder(server, server.snapshots)
+    for path in _all_of(server):
+        if is_immutable(path):
+            raise HostError(
+                f"{path} is immutable: a state that has it can neither be replaced nor put back",
+                f"Take that from it: chattr -i -a {path}",
+            )
+
+
+def _all_of(server: Server) -> Iterator[Path]:
+    """The server's folder, its server.toml, and everything in its state."""
+    yield server.folder
+    yield server.folder / CONFIG
+    for part in PARTS:
+        for place, _, names in os.walk(server.folder / part):
+            yield Path(place)
+            yield from (Path(place, name) for name in names)
 
 
 def require_own_parts(server: Server) -> None:

@@ -1,5 +1,7 @@
 """After the commit point: the smoke tier of the checks on the server itself, while clients are at work."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -29,25 +31,37 @@ class Aftermath(BaseModel):
         return self.checks is None or not self.checks.troubles
 
 
-def look_after(server: Server) -> Aftermath:
-    """Run the smoke tier on a running server, if its administrator's password is the one from its creation."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+@contextmanager
+def stays_moved(server: Server) -> Iterator[None]:
+    """After the commit point: who interrupts the block is told that nothing goes back."""
     try:
-        if not password_is_good(server):
-            why = (
-                f"the administrator's password is not the one in {server.secrets / 'admin-password'} any more; with "
-                "the present one in that file: galaxy verify --server " + server.name
-            )
-            say(f"{server.name}: the smoke tier was not run: {why}")
-            return Aftermath(checks=None, why=why)
-        with step(f"checking {server.name} with clients at work"):
-            return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))
+        yield
     except InterruptedByUser as wish:
         wish.add_note(
             f"{server.name} has been moved, and stays so; to check it: galaxy verify --server {server.name}"
         )
         raise
+
+
+def look_after(server: Server) -> Aftermath:
+    """Run the smoke tier on a running server, if its administrator's password is the one from its creation."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    try:
+        with stays_moved(server):
+            return _look(server, stamp)
     except (GalaxyError, OSError) as error:
         # What was committed stays so: that nobody could look at it, on a full disk say, does not undo it.
         say(f"{server.name}: the smoke tier could not be run: {error}")
         return Aftermath(checks=None, why=str(error))
+
+
+def _look(server: Server, stamp: str) -> Aftermath:
+    if not password_is_good(server):
+        why = (
+            f"the administrator's password is not the one in {server.secrets / 'admin-password'} any more; with "
+            "the present one in that file: galaxy verify --server " + server.name
+        )
+        say(f"{server.name}: the smoke tier was not run: {why}")
+        return Aftermath(checks=None, why=why)
+    with step(f"checking {server.name} with clients at work"):
+        return Aftermath(checks=run_tier(server, server.store.runs / f"{stamp}-{server.name}"))

@@ -2,12 +2,14 @@
 
 import difflib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from galaxy.host.journal import Entry
+from galaxy.host.wording import printable
 from galaxy.server.config import Server
 from galaxy.upgrade.consult import consult
 from galaxy.upgrade.filechanges import FileChange, file_changes
@@ -28,13 +30,16 @@ _SHOWN = 40
 class Changes:
     """Everything since a snapshot. `machine` counts the objects that the server changed by itself.
 
-    `settings` are the lines of a unified diff of smb.conf, `+` for what would be lost.
+    `settings` are the lines of a unified diff of smb.conf, `+` for what would be lost. What was not there yet when this
+    was read has a higher USN than `usn`, or a file that was touched after `read` (ns since 1970).
     """
 
     objects: tuple[Changed, ...]
     machine: int
     files: tuple[FileChange, ...]
     settings: tuple[str, ...]
+    usn: int = 0
+    read: int = 0
 
     @property
     def none(self) -> bool:
@@ -52,8 +57,8 @@ class Changes:
         """The whole list, sort by sort."""
         return (
             ("objects", [object_line(item) for item in self.objects]),
-            ("files", [f"{item.what:<11} {item.path}" for item in self.files]),
-            ("lines of smb.conf", list(self.settings)),
+            ("files", [f"{item.what:<11} {printable(item.path)}" for item in self.files]),
+            ("lines of smb.conf", [printable(line) for line in self.settings]),
         )
 
 
@@ -80,22 +85,32 @@ def _state(item: Changed) -> tuple[object, ...]:
 
 
 def changes_since(
-    entry: Entry, server: Server, usn: int, before: Path | None, *, in_place: bool = False
+    entry: Entry, server: Server, usn: int, before: Path | None, *, touched: int = 0, in_place: bool = False
 ) -> Changes:
     """What has changed since the state in the folder `before`, which had committed `usn`; without it, not in files.
 
-    Reads the server's own database, running or stopped (`in_place`: see `consult`); both folders are only read.
+    Reads the server's own database, running or stopped (`in_place`: see `consult`); both folders are only read. With
+    `touched`, files that have not been since that time are not compared.
     """
-    changed = tuple(parse(consult(entry, server, "changes", str(usn), in_place=in_place)))
+    read = time.time_ns()
+    printed = consult(entry, server, "changes", str(usn), in_place=in_place)
+    changed = tuple(parse(printed))
     by_people = [item for item in changed if not by_machine(item, server.config)]
     return Changes(
         objects=tuple(sorted(by_people, key=lambda item: (item.when, item.dn))),
         machine=len(changed) - len(by_people),
-        files=tuple(file_changes(before, server.folder)) if before else (),
+        files=tuple(file_changes(before, server.folder, touched)) if before else (),
         settings=tuple(_setting_changes(before / "etc" / "smb.conf", server.etc / "smb.conf"))
         if before
         else (),
+        usn=committed(printed),
+        read=read,
     )
+
+
+def committed(printed: str) -> int:
+    """The highest USN that there was when `inside/changes.py` began."""
+    return next(int(json.loads(line)["usn"]) for line in printed.splitlines() if line.startswith('{"usn"'))
 
 
 def parse(printed: str) -> Iterator[Changed]:
@@ -110,7 +125,7 @@ def object_line(item: Changed) -> str:
     about = _about(item)
     detail = f" ({', '.join(about)})" if about and item.what == "changed" else ""
     when = item.when[:16].replace("T", " ")
-    return f"{when:<16}  {item.what:<7}  {item.kind:<9} {item.dn}{detail}"
+    return f"{when:<16}  {item.what:<7}  {item.kind:<9} {printable(item.dn)}{detail}"
 
 
 def _about(item: Changed) -> list[str]:

@@ -45,10 +45,13 @@ class FileChange:
     what: str
 
 
-def file_changes(before: Path, now: Path) -> Iterator[FileChange]:
-    """What differs between the folders of two states of a server; both are only read."""
+def file_changes(before: Path, now: Path, touched: int = 0) -> Iterator[FileChange]:
+    """What differs between the folders of two states of a server; both are only read.
+
+    Files that nobody has `touched` since that time (ns since 1970) are taken to be as they were compared then.
+    """
     for part in _PARTS:
-        yield from _changes(before, now, part)
+        yield from _changes(before, now, part, touched)
     for path, (wanted, words) in PEOPLES_DATABASES.items():
         if _records(before / path, wanted) != _records(now / path, wanted):
             yield FileChange(path=f"{path}: {words}", what="changed")
@@ -64,20 +67,22 @@ def is_readable(database: Path) -> bool:
     return _records(database, lambda _: True) is not None
 
 
-def _changes(before: Path, now: Path, part: str) -> Iterator[FileChange]:
+def _changes(before: Path, now: Path, part: str, touched: int) -> Iterator[FileChange]:
     old, new = _files(before, part), _files(now, part)
     for path in sorted(old | new):
         if path not in new:
             yield FileChange(path=path, what="deleted")
         elif path not in old:
             yield FileChange(path=path, what="created")
-        elif what := _difference(before / path, now / path):
+        elif what := _difference(before / path, now / path, touched):
             yield FileChange(path=path, what=what)
 
 
-def _difference(before: Path, now: Path) -> str:
-    """How a file of both states differs; '' when it does not."""
+def _difference(before: Path, now: Path, touched: int) -> str:
+    """How a file of both states differs; '' when it does not, or nobody has touched it."""
     try:
+        if now.lstat().st_ctime_ns < touched:
+            return ""
         if not _alike(before, now):
             return "changed"
     except FileNotFoundError:
@@ -111,8 +116,9 @@ def is_socket(path: Path) -> bool:
 def _alike(one: Path, other: Path) -> bool:
     if one.is_symlink() or other.is_symlink():
         return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
-    if one.is_dir() or other.is_dir():
-        return one.is_dir() and other.is_dir()
+    kinds = {stat.S_IFMT(path.lstat().st_mode) for path in (one, other)}
+    if kinds != {stat.S_IFREG}:
+        return len(kinds) == 1  # folders, pipes, devices
     # Size and time may be made equal by who changes a file; only what is large is not worth reading twice.
     return filecmp.cmp(one, other, shallow=other.stat().st_size > _LARGE)
 

@@ -108,7 +108,7 @@ def require_tried(server: Server, otherwise: str = "") -> None:
     conf, record = server.etc / "smb.conf", server.record
     if record.exists() and conf.stat().st_mtime_ns > record.stat().st_mtime_ns:
         raise InputError(
-            f"{conf} has been changed since {server.name} started: whether any version starts with it is not known",
+            f"{conf} has been written to since {server.name} started: whether any version starts with it is not known",
             f"Restart it first (galaxy restart {server.name}){otherwise}.",
         )
 

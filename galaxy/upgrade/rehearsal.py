@@ -81,6 +81,8 @@ def rehearse(entry: Entry, server: Server, plan: UpgradePlan, settings: Settings
             checks = _check(new, evidence, settings)
         except GalaxyError as error:
             _keep(copy, evidence)
+            if "galaxy logs" in error.hint:
+                error.hint = ""  # those are the server's own, in which nothing of this is
             error.add_note(
                 f"That was the rehearsal, on a copy: {server.name} is as it was. Its logs: {evidence}"
             )

@@ -45,6 +45,7 @@ from galaxy.server.network import bring_up, namespace_of, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
 from galaxy.server.swap import exchange, require_movable
+from galaxy.upgrade.aftermath import stays_moved
 from galaxy.upgrade.carry import take_over
 from galaxy.upgrade.changes import changes_since, object_line
 from galaxy.upgrade.keytabs import keep_keys, newest_key
@@ -305,10 +306,10 @@ def _commit(server: Server, progress: _Progress) -> None:
 
 def _settle(server: Server, progress: _Progress) -> None:
     """After the commit point: remove what was left of the newer version, which may never be a DC again; replicate."""
-    _clear(server)
-    moved = load(server.store, server.name)
-    with step(f"replicating with {progress.request.dc}"):
-        link(moved, progress.partner)
+    with stays_moved(server):
+        _clear(server)
+        with step(f"replicating with {progress.request.dc}"):
+            link(load(server.store, server.name), progress.partner)
 
 
 def _clear(server: Server) -> None:

@@ -16,7 +16,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT
 from galaxy.image.mount import verify_digest
-from galaxy.server import lifecycle
+from galaxy.server import lifecycle, names
 from galaxy.server.config import Server, load
 from galaxy.server.copying import freshen
 from galaxy.server.history import last_upgrade
@@ -45,7 +45,7 @@ _PATIENCE = 5.0
 class RollbackRequest:
     """What was asked for. `to`: a snapshot's id. `dc`, `user` and `password` are for a rejoin alone.
 
-    InputError when a snapshot is named for a way that takes none.
+    InputError when a snapshot is named for a way that takes none, or a name is empty.
     """
 
     name: str
@@ -56,6 +56,9 @@ class RollbackRequest:
     password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        names.user_name(self.user)
+        if self.to == "":
+            raise InputError("--to names no snapshot", f"As in: galaxy snapshots {self.name}")
         if self.to and self.way not in {None, Way.SNAPSHOT}:
             raise InputError(
                 f"--to {self.to} names a snapshot, and the way {self.way} goes back without one",
@@ -320,7 +323,7 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
     def restore(server: Server) -> None:
         if plan.changes is not None:
             again = f"{server.name} goes on as before. Look again: galaxy rollback {server.name} --plan"
-            require_no_more(entry, server, plan.changes, plan.usn, snapshot.path, again)
+            require_no_more(entry, server, plan.changes, snapshot.path, again)
         else:
             _require_still_alone(server)
         freshen(snapshot.path, server.folder, {}).sync()

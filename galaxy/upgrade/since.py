@@ -16,15 +16,17 @@ from galaxy.upgrade.changes import Changes, changes_since, late, lost
 from galaxy.upgrade.consult import ConfigurationError
 from galaxy.upgrade.partners import Directory, look
 
+# Nanoseconds: some file systems keep the time of a change in whole seconds.
+_SECONDS_OF_A_FILE = 2 * 10**9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """What a server in a snapshot's state would lack: `lines` for people, none when nothing.
 
-    `changes`, since the USN `usn`, is None when they cannot be read.
+    `changes` is None when they cannot be read.
     """
 
-    usn: int
     changes: Changes | None
     lines: tuple[str, ...]
 
@@ -36,18 +38,18 @@ def lost_by(server: Server, snapshot: Snapshot) -> Loss:
         usn = usn_in_common(entry, server, snapshot, then)
         _, changes, unreadable = compare_now(entry, server, snapshot, then, usn)
     lines = lost(changes, f"{snapshot.taken:%Y-%m-%d %H:%M} UTC", unreadable)
-    return Loss(usn=usn or 0, changes=changes, lines=lines)
+    return Loss(changes=changes, lines=lines)
 
 
-def require_no_more(
-    entry: Entry, server: Server, listed: Changes, usn: int, before: Path | None, again: str
-) -> None:
-    """PolicyError when a server, by now stopped, has changes since `usn` that are not `listed`. `again`: what to do.
+def require_no_more(entry: Entry, server: Server, listed: Changes, before: Path | None, again: str) -> None:
+    """PolicyError when a server, by now stopped, has changes that are not `listed`. `again`: what to do.
 
-    `before` is the snapshot's folder; without it only the directory is asked: comparing all files may take long, and
-    clients wait.
+    `before` is the snapshot's folder; without it only the directory is asked. Clients wait: what is older than the list
+    is not looked at again.
     """
-    if unseen := late(listed, changes_since(entry, server, usn, before, in_place=True)):
+    touched = listed.read - _SECONDS_OF_A_FILE
+    now = changes_since(entry, server, listed.usn, before, touched=touched, in_place=True)
+    if unseen := late(listed, now):
         raise PolicyError(f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}", again)
 
 

@@ -83,7 +83,7 @@ class Switched(BaseModel):
     away: float = 0.0
 
     def __str__(self) -> str:
-        converted = f", converted {self.converted:.2f}" if self.converted >= _TOLD else ""
+        converted = f", state set back {self.converted:.2f}" if self.converted >= _TOLD else ""
         return (
             f"away for {self.away:.2f} s: stopped {self.stopped:.2f}, snapshot {self.snapshotted:.2f}{converted}, "
             f"started {self.started:.2f}, probed {self.probed:.2f}"

@@ -78,6 +78,7 @@ def create(**changes: str) -> list[str]:
             {"address": "192.0.2.77", "network": "host", "allow-uncertified": ""},
             "192.0.2.77 is not an address of this host",
         ),
+        ({"address": "10.213.7.9", "dns-forwarder": "10.213.7.9"}, "10.213.7.9 is dc2 itself"),
         ({"image": "9.9.9"}, "there is no image 9.9.9"),
         ({"name": "dc1"}, "there is a server dc1 already"),
         ({"admin-password-file": "/no/such/file"}, "cannot read /no/such/file"),

@@ -78,7 +78,7 @@ def test_a_configuration_that_nothing_has_started_with_is_not_gone_back_on(site)
     finally:
         conf.write_text(good)
     assert done.returncode == 2, done.output
-    assert f"{conf} has been changed since dc1 started" in done.stderr
+    assert f"{conf} has been written to since dc1 started" in done.stderr
     site.well("restart", "dc1")
     assert site.runs(site.new)
 

@@ -75,10 +75,17 @@ def test_a_failed_program_is_the_hosts_matter(raising, galaxy_command) -> None:
     ("number", "words"),
     [
         (errno.ENOSPC, "No space left on device: /store/x\n  Free some space"),
+        (
+            errno.EPERM,
+            "Operation not permitted: /store/x\n  Find out what keeps root from it: lsattr -d /store/x",
+        ),
         (errno.EROFS, "Read-only file system: /store/x\n  See what made it so (dmesg)"),
     ],
 )
-def test_a_disk_that_takes_nothing_is_the_hosts_matter(raising, galaxy_command, number, words) -> None:
+def test_a_disk_that_takes_nothing_is_the_hosts_matter(
+    raising, galaxy_command, number, words, monkeypatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     raising(OSError(number, os.strerror(number), "/store/x"))
     code, _, err = galaxy_command("ls")
     assert code == 3

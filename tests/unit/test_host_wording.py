@@ -2,7 +2,7 @@
 
 import pytest
 
-from galaxy.host.wording import first_of
+from galaxy.host.wording import first_of, printable
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,16 @@ from galaxy.host.wording import first_of
 )
 def test_a_long_list_says_how_long_it_is(items: str, words: str) -> None:
     assert first_of(list(items), 3, "; ") == words
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Grüße an alle.txt", "Grüße an alle.txt"),
+        ("esc\x1b[31mRED", r"esc\x1b[31mRED"),
+        ("two\nlines", r"two\nlines"),
+        ("no utf-8 \udcff", r"no utf-8 \udcff"),
+    ],
+)
+def test_a_terminal_acts_upon_no_name(name: str, shown: str) -> None:
+    assert printable(name) == shown

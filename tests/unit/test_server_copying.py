@@ -87,6 +87,7 @@ def test_everything_is_copied(source: Path, target: Path) -> None:
     (sysvol / "twin").hardlink_to(policy)
     (sysvol / "link").symlink_to("GPT.INI")
     (sysvol / "broken").symlink_to("nowhere")
+    os.mkfifo(sysvol / "pipe", 0o640)
     os.utime(sysvol / "link", ns=(1, 2), follow_symlinks=False)
     os.utime(policy, ns=(3, 4_000_000_005))
     os.utime(sysvol, ns=(5, 6_000_000_007))

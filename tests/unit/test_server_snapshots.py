@@ -278,10 +278,11 @@ def test_a_damaged_database_of_a_snapshot_is_named_as_the_snapshots(
     server: Server, tmp_path: Path, place: str
 ) -> None:
     made = keep(server, "s1")
-    require_sound_snapshot(server, made)
     copy = tmp_path / place if place else None
     private = (copy or made.path) / "state/private"
     private.mkdir(parents=True)
+    with pytest.raises(ServerError, match=f"{made.path}/state/private/sam.ldb: it is missing"):
+        require_sound_snapshot(server, made, copy)
     (private / "secrets.tdb").write_bytes(b"TDB file" + bytes(200))
     with pytest.raises(ServerError, match=f"{made.path}/state/private/secrets.tdb: .*header") as told:
         require_sound_snapshot(server, made, copy)

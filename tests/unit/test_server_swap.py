@@ -1,9 +1,12 @@
 """What lies elsewhere cannot be exchanged by renaming: it is refused before anything stops."""
 
+import errno
 import os
+import sys
 
 import pytest
 
+from galaxy.host import files
 from galaxy.host.errors import HostError, ServerError
 from galaxy.host.journal import journal
 from galaxy.host.store import Store
@@ -86,3 +89,31 @@ def test_a_snapshot_that_is_to_be_put_back_has_to_lie_beside_the_state(server, m
         journal(server.store, "upgrade", "dc1") as entry,
     ):
         snapshot.prepare(entry, server, "before 4.22.11")
+
+
+@pytest.mark.parametrize("name", ["", "server.toml", "etc", "state/private", "state/private/hklm.ldb"])
+def test_what_nobody_may_change_is_refused(server, monkeypatch, name):
+    """As chattr(1) makes it; the file systems of tests need not know that."""
+    (server.state / "private").mkdir()
+    (server.state / "private/hklm.ldb").touch()
+    (server.state / "private/link").symlink_to("nowhere")
+    os.mkfifo(server.state / "private/pipe")
+    immutable = (server.folder / name).stat().st_ino
+    monkeypatch.setattr(
+        files.fcntl,
+        "ioctl",
+        lambda handle, *_: (0x80010 if os.fstat(handle).st_ino == immutable else 0x80000).to_bytes(
+            8, sys.byteorder
+        ),
+    )
+    with pytest.raises(HostError, match=f"{name} is immutable") as told:
+        require_movable(server)
+    assert "chattr -i" in told.value.hint
+
+
+def test_file_systems_that_know_of_no_such_thing_forbid_nothing(server, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOTTY, "not there")
+
+    monkeypatch.setattr(files.fcntl, "ioctl", unknown)
+    require_movable(server)

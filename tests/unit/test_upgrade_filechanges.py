@@ -1,6 +1,7 @@
 """Which files count as changed by people when somebody wants to go back."""
 
 import os
+import time
 
 import pytest
 
@@ -92,3 +93,28 @@ def test_a_change_that_hides_behind_size_and_time_is_found(tmp_path):
     assert list(file_changes(tmp_path / "old", tmp_path / "new")) == [
         FileChange(path="state/sysvol/GPT.INI", what="changed")
     ]
+
+
+def test_what_nobody_has_touched_since_is_not_compared_again(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        (folder / "state").mkdir(parents=True)
+        for name in ("a", "b", "gone"):
+            (folder / "state" / name).write_text(folder.name)
+    first = (new / "state/a").stat().st_ctime_ns
+    while time.time_ns() < first + 10**8:
+        time.sleep(0.02)
+    (new / "state/b").write_text("again")
+    (new / "state/gone").unlink()
+    assert [change.path for change in file_changes(old, new)] == ["state/a", "state/b", "state/gone"]
+    assert [change.path for change in file_changes(old, new, first + 10**7)] == ["state/b", "state/gone"]
+
+
+def test_pipes_and_devices_are_compared_by_their_kind(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        (folder / "state").mkdir(parents=True)
+        os.mkfifo(folder / "state/pipe")
+    os.mkfifo(old / "state/other")
+    (new / "state/other").write_text("a file now")
+    assert list(file_changes(old, new)) == [FileChange(path="state/other", what="changed")]

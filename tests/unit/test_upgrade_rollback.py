@@ -10,12 +10,14 @@ from galaxy.host.store import Store
 from galaxy.server.config import Server
 from galaxy.server.history import UpgradeRecord, forget, history, last_upgrade, record
 from galaxy.server.kept import Snapshot
-from galaxy.upgrade.changes import Changes, _setting_changes, late, parse
+from galaxy.upgrade import since
+from galaxy.upgrade.changes import Changes, _setting_changes, committed, late, parse
 from galaxy.upgrade.noise import Changed, by_machine
 from galaxy.upgrade.partners import Directory, Partner
 from galaxy.upgrade.partners import parse as parse_directory
 from galaxy.upgrade.plan import ImageChoice
 from galaxy.upgrade.rollback import RollbackPlan, RollbackRequest, _chosen, require_way
+from galaxy.upgrade.since import require_no_more
 from galaxy.upgrade.ways import Situation, Way, offers
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -355,3 +357,25 @@ def test_a_directory_is_what_its_script_printed():
     assert found.usn == 4091
     assert found.partners[0].replicated
     assert found.partners[0].in_words() == "dc2.x (read 2025-11-22 22:00 UTC)"
+
+
+@pytest.mark.parametrize("wrong", [{"to": ""}, {"user": ""}, {"user": "two\nlines"}])
+def test_an_empty_name_chooses_nothing(wrong):
+    with pytest.raises(InputError):
+        RollbackRequest(name="dc1", **wrong)
+
+
+def test_only_what_came_after_the_list_is_looked_at_again(server, monkeypatch):
+    asked = {}
+
+    def changes(*words, **more):
+        asked.update(since=words[2], **more)
+        return nothing_changed()
+
+    monkeypatch.setattr(since, "changes_since", changes)
+    require_no_more(None, server, nothing_changed(usn=4711, read=5 * 10**9), None, "Again.")
+    assert asked == {"since": 4711, "touched": 3 * 10**9, "in_place": True}
+
+
+def test_the_highest_number_is_read_among_what_samba_says():
+    assert committed('INFO: x\n{"usn": 4711}\n{"dn": "CN=a"}\n') == 4711

@@ -1,6 +1,6 @@
 """Every object that has changed since a USN, and in what, read in a server's image from its database.
 
-Called with the USN; prints one line of JSON for each object.
+Called with the USN; prints one line of JSON for each object, after one with the highest USN that has been committed.
 """
 
 import json
@@ -105,7 +105,8 @@ def main():
     parameters = LoadParm()
     parameters.load_default()
     samdb = SamDB(session_info=system_session(), lp=parameters)
-    root = samdb.search("", ldb.SCOPE_BASE, attrs=["namingContexts"])[0]
+    root = samdb.search("", ldb.SCOPE_BASE, attrs=["namingContexts", "highestCommittedUSN"])[0]
+    print(json.dumps({"usn": int(str(root["highestCommittedUSN"]))}))
     seen = set()
     for context in root["namingContexts"]:
         found = samdb.search(
