@@ -18,6 +18,7 @@ from galaxy.server.provision import INIT
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
 from galaxy.server.script import argv_of
+from galaxy.server.sound import damage_in
 
 _SECONDS = 600.0
 # What a copy needs for questions to the directory; sysvol may be large and is not asked.
@@ -42,12 +43,20 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
         done = run_inside(server, argv) if in_place else on_a_copy(entry, server, argv)
     if done.returncode != 0:
         require_configuration(server, done)
-        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         raise ServerError(
-            f"the database of {server.name} cannot be read: {lines[-1] if lines else done.returncode}",
+            f"the database of {server.name} cannot be read: {_why(server, done)}",
             f"Look what is wrong with it: galaxy logs {server.name}",
         )
     return done.stdout
+
+
+def _why(server: Server, done: Completed) -> str:
+    """The database that is damaged, which Samba's own words hardly tell; otherwise its last ones."""
+    if (damaged := damage_in(server.state)) is not None:
+        file, flaw = damaged
+        return f"{file}: {flaw}"
+    lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else str(done.returncode)
 
 
 def require_configuration(server: Server, done: Completed) -> None:

@@ -121,6 +121,11 @@ def request(**changes):
     return JoinRequest(server=replace(made, **changes), dc="192.0.2.1")
 
 
+def test_nobody_joins_by_an_empty_name():
+    with pytest.raises(InputError, match="cannot be a user's name"):
+        replace(request(), user="")
+
+
 @pytest.mark.parametrize(
     ("domain", "changes", "error", "says"),
     [
