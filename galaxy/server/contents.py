@@ -59,6 +59,15 @@ def equal_contents(source: int, target: int) -> bool:
     return changed
 
 
+def same_contents(one: Path, other: Path) -> bool:
+    """Whether two files have the same bytes; both are only read."""
+    with one.open("rb") as here, other.open("rb") as there:
+        size = os.fstat(here.fileno()).st_size
+        if size != os.fstat(there.fileno()).st_size:
+            return False
+        return size == 0 or next(_differences(here.fileno(), there.fileno(), size), None) is None
+
+
 def _lacks_space(there: os.stat_result, here: os.stat_result) -> bool:
     """Whether the target has holes where all of the source is on disk, or reserved."""
     return there.st_blocks * 512 >= there.st_size > here.st_blocks * 512

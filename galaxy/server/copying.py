@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from galaxy.host.files import sync_file
-from galaxy.server.contents import equal_attributes, equal_contents
+from galaxy.server.contents import equal_attributes, equal_contents, same_contents
 
 PARTS = ("etc", "state", "cache", "secrets")
 # Nanoseconds: a file changed no longer than this before we looked may change again without a later time; kernels
@@ -67,18 +67,40 @@ def copy_state(source: Path, target: Path) -> Copied:
     return freshen(source, target, {})
 
 
-def freshen(source: Path, target: Path, seen: Survey) -> Copied:
+def freshen(source: Path, target: Path, seen: Survey, *, alike: Survey | None = None) -> Copied:
     """Make a copied state equal to its source again, writing only what differs.
 
-    `seen` is from the pass before; what it shows to be unchanged is taken to be equal.
+    `seen` is from the pass before; what it shows to be unchanged is taken to be equal. So are the contents of the files
+    that `alike` has found so in the target, as long as they look as they did.
     """
-    mirror = _Mirror(seen=seen)
+    mirror = _Mirror(seen=seen, alike=alike or {})
     for part in PARTS:
         if (source / part).is_dir():
             mirror.folder(source / part, target / part, part)
         else:
             _remove(target / part)
     return Copied(seen=mirror.found, written=tuple(mirror.written))
+
+
+def alike(source: Path, target: Path) -> Survey:
+    """Which files of the target have the contents of the source's, and what they look like; both are only read.
+
+    For who will `freshen` the target when nobody can wait: it may be a running server's state until then.
+    """
+    found: dict[str, Seen] = {}
+    for part in PARTS:
+        for place, _, names in os.walk(source / part):
+            for file in (Path(place, name) for name in names):
+                key = str(file.relative_to(source))
+                with suppress(FileNotFoundError):
+                    now = os.lstat(target / key)
+                    if (
+                        stat.S_ISREG(now.st_mode)
+                        and _is(file, stat.S_IFREG)
+                        and same_contents(file, target / key)
+                    ):
+                        found[key] = _look(key, now)
+    return found
 
 
 def space_of(folder: Path) -> int:
@@ -103,6 +125,7 @@ class _Mirror:
     """One pass over a tree."""
 
     seen: Survey
+    alike: Survey = field(default_factory=dict)
     found: dict[str, Seen] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
     links: dict[tuple[int, int], Path] = field(default_factory=dict)
@@ -153,8 +176,15 @@ class _Mirror:
             if not _same(first, target):
                 _remove(target)
                 target.hardlink_to(first)
+        elif not unchanged and self._is_alike(key, target):
+            equal_attributes(source, target)
         elif not unchanged:
             self._copy(source, target, now)
+
+    def _is_alike(self, key: str, target: Path) -> bool:
+        """Whether the target's contents were found to be the source's, and it looks as it did then."""
+        before = self.alike.get(key)
+        return before is not None and os.path.lexists(target) and before.still(os.lstat(target))
 
     def _copy(self, source: Path, target: Path, now: os.stat_result) -> None:
         if now.st_nlink > 1 or not _is(target, stat.S_IFREG) or os.lstat(target).st_nlink > 1:
@@ -186,13 +216,18 @@ class _Mirror:
 
     def _unchanged(self, key: str, now: os.stat_result) -> bool:
         """Whether the pass before saw it as it is; notes for the next one how it is."""
-        # Writes to a TDB outside of transactions go through a memory map, and don't always show in its times. What
-        # an .ldb file gets comes in transactions, each of which sets them (tdb_transaction_commit).
-        tick = _TICK if now.st_ctime_ns % 10**9 else _SECONDS_TICK
-        settled = time.time_ns() - now.st_ctime_ns > tick and not key.endswith(".tdb")
         before = self.seen.get(key)
-        self.found[key] = Seen(inode=now.st_ino, size=now.st_size, changed=now.st_ctime_ns, settled=settled)
+        self.found[key] = _look(key, now)
         return before is not None and before.still(now)
+
+
+def _look(key: str, now: os.stat_result) -> Seen:
+    """What a file looks like; whether a later change would certainly show."""
+    # Writes to a TDB outside of transactions go through a memory map, and don't always show in its times. What
+    # an .ldb file gets comes in transactions, each of which sets them (tdb_transaction_commit).
+    tick = _TICK if now.st_ctime_ns % 10**9 else _SECONDS_TICK
+    settled = time.time_ns() - now.st_ctime_ns > tick and not key.endswith(".tdb")
+    return Seen(inode=now.st_ino, size=now.st_size, changed=now.st_ctime_ns, settled=settled)
 
 
 def _is(path: Path, kind: int) -> bool:

@@ -18,7 +18,7 @@ from galaxy.image.catalogue import SHORT
 from galaxy.image.mount import verify_digest
 from galaxy.server import lifecycle, names
 from galaxy.server.config import Server, load
-from galaxy.server.copying import freshen
+from galaxy.server.copying import alike, freshen
 from galaxy.server.history import last_upgrade
 from galaxy.server.kept import Snapshot, find_snapshot
 from galaxy.server.ready import answers
@@ -288,7 +288,7 @@ def _go(
         rejoin(entry, server, wanted, settings, sound=plan.sound)
         return "", None
     back = (
-        _restore(entry, plan, find_snapshot(server, plan.snapshot))
+        _restore(entry, server, plan, find_snapshot(server, plan.snapshot))
         if offer.way is Way.SNAPSHOT
         else _downgrade
     )
@@ -317,8 +317,14 @@ def _as_upgrade(plan: RollbackPlan, target: ImageChoice, offer: Offer) -> Upgrad
     )
 
 
-def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[Server], None]:
-    """Make the stopped state equal to the snapshot's, which stays. PolicyError if more would be lost by now."""
+def _restore(
+    entry: Entry, server: Server, plan: RollbackPlan, snapshot: Snapshot
+) -> Callable[[Server], None]:
+    """Make the stopped state equal to the snapshot's, which stays. PolicyError if more would be lost by now.
+
+    What is the same in both is found out now, while the server runs: nobody waits for it then.
+    """
+    same = alike(snapshot.path, server.folder)
 
     def restore(server: Server) -> None:
         if plan.changes is not None:
@@ -326,7 +332,7 @@ def _restore(entry: Entry, plan: RollbackPlan, snapshot: Snapshot) -> Callable[[
             require_no_more(entry, server, plan.changes, snapshot.path, again)
         else:
             _require_still_alone(server)
-        freshen(snapshot.path, server.folder, {}).sync()
+        freshen(snapshot.path, server.folder, {}, alike=same).sync()
 
     return restore
 
