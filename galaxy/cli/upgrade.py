@@ -68,6 +68,12 @@ def _show_plan(plan: UpgradePlan, *, as_json: bool) -> None:
         print(f"to know: {notice}")
 
 
+def _show_old(before: tuple[str, ...], source: str) -> None:
+    """What is no reason to stay, and still one to look at."""
+    if before:
+        print(f"  {len(before)} fail, with {source} too: {first_of(before, 3, '; ')}")
+
+
 def _show(report: UpgradeReport) -> None:
     if report.rehearsal is not None:
         seen = report.rehearsal
@@ -76,12 +82,14 @@ def _show(report: UpgradeReport) -> None:
             f"({seen.expected} expected changes), {seen.checks.passed} checks passed; "
             f"writers waited {seen.pause_ms:.0f} ms"
         )
+        _show_old(seen.checks.before, report.source)
     switched = report.switch
     print(f"{report.server}: {report.source} -> {report.target}")
     if report.after is not None:
         print(f"  {switched}")
         if report.after.checks is not None:
             print(f"  {report.after.checks.passed} checks passed with clients at work")
+            _show_old(report.after.checks.before, report.source)
     else:
         print(f"  it was stopped and stays so; to start it: galaxy start {report.server}")
     for notice in report.notices:

@@ -1,5 +1,6 @@
 """The smoke tier of the checks on one server, from inside galaxy: the same run as `galaxy verify --server`."""
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,13 +23,28 @@ _PATIENCE = 10.0
 
 
 class TierResult(BaseModel):
-    """How many checks passed, and what each other one says; `folder` has the run's details."""
+    """How many checks passed, and what each other one says; `folder` has the run's details.
+
+    `before` are those that fail as well, and failed with the version before too.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     passed: int
     troubles: tuple[str, ...]
     folder: Path
+    before: tuple[str, ...] = ()
+
+    def less(self, known: Iterable[str]) -> "TierResult":
+        """The same, without a word against the new version for the checks that failed before it: `known` says which."""
+        names = {_name(line) for line in known}
+        old = tuple(line for line in self.troubles if _name(line) in names)
+        new = tuple(line for line in self.troubles if _name(line) not in names)
+        return self.model_copy(update={"troubles": new, "before": old})
+
+
+def _name(trouble: str) -> str:
+    return trouble.partition(":")[0]
 
 
 def run_tier(

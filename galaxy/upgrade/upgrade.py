@@ -59,7 +59,8 @@ def upgrade(
             with watching or nullcontext():
                 switched = switch(entry, server, plan, settings)
         moved = load(store, request.name)
-        after = look_after(moved) if plan.running else None
+        known = rehearsal.checks.before if rehearsal is not None else ()
+        after = look_after(moved, known) if plan.running else None
         _prune(moved, settings)
     return UpgradeReport(
         server=plan.server,

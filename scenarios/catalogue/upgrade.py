@@ -228,6 +228,9 @@ def _move(
         f"it ran before: {runs}, and it was looked after: {report.after}"
     )
     assert report.after is None or report.after.passed, f"after the upgrade: {report.after}"
+    assert report.rehearsal is None or not report.rehearsal.checks.before, (
+        f"in the rehearsal: {report.rehearsal}"
+    )
     return report
 
 

@@ -1,14 +1,18 @@
-"""What dbcheck finds in a rehearsal counts against the new version only when the old one did not find as much."""
+"""What dbcheck and clients find in a rehearsal counts against the new version only if the old one does better."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from galaxy.host.errors import ServerError
 from galaxy.host.journal import journal
+from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.server.config import Server
 from galaxy.upgrade import rehearsal
+from galaxy.upgrade.aftermath import Aftermath
+from galaxy.upgrade.tier import TierResult
 
 
 @pytest.fixture
@@ -36,3 +40,39 @@ def test_errors_that_were_there_before_forbid_nothing(found, of_new, of_old):
 def test_one_error_more_ends_the_upgrade(found):
     with pytest.raises(ServerError, match=r"left 4 errors that dbcheck finds, before it there were 3"):
         found(4, 3)
+
+
+@pytest.fixture
+def checked(tmp_path, config_with, monkeypatch):
+    """Two versions whose clients see these troubles."""
+    store = Store(root=tmp_path)
+    new, old = (Server(store=store, config=config_with(), home=tmp_path / name) for name in ("new", "old"))
+    monkeypatch.setattr(rehearsal, "_stage_again", lambda *_: nullcontext(old))
+
+    def check(of_new, of_old):
+        def clients(copy, folder, _settings):
+            return TierResult(passed=30, troubles=of_new if copy is new else of_old, folder=folder)
+
+        monkeypatch.setattr(rehearsal, "_clients", clients)
+        with journal(store, "test", "dc1") as entry:
+            return rehearsal._check(entry, old, new, Settings())
+
+    return check
+
+
+def test_what_fails_with_the_old_version_too_is_told_apart(checked):
+    assert checked((), ("a: never asked",)).before == ()
+    seen = checked(("a: new words", "b: x"), ("b: x", "a: old words", "c: y"))
+    assert (seen.troubles, seen.before) == ((), ("a: new words", "b: x"))
+
+
+def test_what_fails_with_the_new_version_alone_ends_the_upgrade(checked):
+    with pytest.raises(ServerError, match=r"the rehearsal fails 1 checks: ab: x\n"):
+        checked(("a: x", "ab: x"), ("a: x",))
+
+
+def test_what_failed_before_is_no_pass():
+    """A laboratory's server does all; whoever asks for that must not be told that it has passed."""
+    checks = TierResult(passed=30, troubles=("a: x",), folder=Path("/x")).less(("a: y",))
+    assert Aftermath(checks=checks).good
+    assert not Aftermath(checks=checks).passed
