@@ -16,8 +16,8 @@ from galaxy.host.progress import say
 
 # A defect in Galaxy itself (sysexits.h EX_SOFTWARE); the traceback stays.
 EXIT_DEFECT = 70
-# A path that no file can have.
 _FORBIDDEN = (errno.EPERM, errno.EACCES)
+# A path that no file can have.
 _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
@@ -120,26 +120,29 @@ def _forget_untold() -> None:
 
 def _exit_code(error: Exception) -> int:
     """Show an error in the way that fits it; the process ends with what is returned."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        # The host's matter, wherever it is met.
-        place = f": {error.filename}" if error.filename else ""
-        advice = READ_ONLY if error.errno == errno.EROFS else MORE_SPACE
-        error = HostError(f"{error.strerror}{place}", advice)
-    if isinstance(error, OSError) and error.errno in _FORBIDDEN and error.filename and os.geteuid() == 0:
-        # Root may do everything that the host has not forbidden on purpose.
-        error = HostError(
-            f"{error.strerror}: {error.filename}",
-            f"Find out what keeps root from it: lsattr -d {error.filename}",
-        )
-    if isinstance(error, OSError) and error.errno in _NO_NAME:
-        # Galaxy makes no such names: it was given one, whichever option it came by.
-        error = InputError(f"{error.strerror}: {error.filename}", "Name another path.")
+    if isinstance(error, OSError):
+        error = _whose(error)
     if isinstance(error, GalaxyError):
         show_error(error)
         return error.exit_code
     sys.excepthook(type(error), error, error.__traceback__)
     say("This is a defect in Galaxy; please report it with the lines above.")
     return EXIT_DEFECT
+
+
+def _whose(error: OSError) -> GalaxyError | OSError:
+    """Whose matter an error of the system is, wherever it was met; what only Galaxy can have made stays as it is."""
+    words = f"{error.strerror}: {error.filename}"
+    if error.errno in FULL:
+        advice = READ_ONLY if error.errno == errno.EROFS else MORE_SPACE
+        return HostError(words if error.filename else str(error.strerror), advice)
+    if error.errno in _FORBIDDEN and error.filename and os.geteuid() == 0:
+        # Root may do everything that the host has not forbidden on purpose.
+        return HostError(words, f"Find out what keeps root from it: lsattr -d {error.filename}")
+    if error.errno in _NO_NAME:
+        # Galaxy makes no such names: it was given one, whichever option it came by.
+        return InputError(words, "Name another path.")
+    return error
 
 
 def show_error(error: GalaxyError | InterruptedByUser) -> None:

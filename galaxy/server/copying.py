@@ -22,7 +22,7 @@ PARTS = ("etc", "state", "cache", "secrets")
 # take the time of a change from a clock that ticks every few milliseconds.
 _TICK = 100_000_000
 # The same where a file system keeps whole seconds only.
-_SECONDS_TICK = 2_000_000_000
+SECONDS_TICK = 2_000_000_000
 # Where LMDB counts its readers, beside a database: it makes one when there is none.
 _LMDB_LOCK = re.compile(r"state/private/.*\.ldb-lock")
 
@@ -96,6 +96,7 @@ def alike(source: Path, target: Path) -> Survey:
                     now = os.lstat(target / key)
                     if (
                         stat.S_ISREG(now.st_mode)
+                        and now.st_nlink == 1  # what is linked in one state may not be in the other
                         and _is(file, stat.S_IFREG)
                         and same_contents(file, target / key)
                     ):
@@ -225,7 +226,7 @@ def _look(key: str, now: os.stat_result) -> Seen:
     """What a file looks like; whether a later change would certainly show."""
     # Writes to a TDB outside of transactions go through a memory map, and don't always show in its times. What
     # an .ldb file gets comes in transactions, each of which sets them (tdb_transaction_commit).
-    tick = _TICK if now.st_ctime_ns % 10**9 else _SECONDS_TICK
+    tick = _TICK if now.st_ctime_ns % 10**9 else SECONDS_TICK
     settled = time.time_ns() - now.st_ctime_ns > tick and not key.endswith(".tdb")
     return Seen(inode=now.st_ino, size=now.st_size, changed=now.st_ctime_ns, settled=settled)
 

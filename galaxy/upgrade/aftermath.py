@@ -1,14 +1,13 @@
 """After the commit point: the smoke tier of the checks on the server itself, while clients are at work."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError, InterruptedByUser
+from galaxy.host.errors import GalaxyError
 from galaxy.host.progress import say, step
 from galaxy.server.config import Server
+from galaxy.upgrade.switch import stays_moved
 from galaxy.upgrade.tier import TierResult, password_is_good, run_tier
 
 
@@ -29,18 +28,6 @@ class Aftermath(BaseModel):
     def good(self) -> bool:
         """Whether nothing was found wrong."""
         return self.checks is None or not self.checks.troubles
-
-
-@contextmanager
-def stays_moved(server: Server) -> Iterator[None]:
-    """After the commit point: who interrupts the block is told that nothing goes back."""
-    try:
-        yield
-    except InterruptedByUser as wish:
-        wish.add_note(
-            f"{server.name} has been moved, and stays so; to check it: galaxy verify --server {server.name}"
-        )
-        raise
 
 
 def look_after(server: Server, known: tuple[str, ...] = ()) -> Aftermath:

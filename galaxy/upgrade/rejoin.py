@@ -45,14 +45,13 @@ from galaxy.server.network import bring_up, namespace_of, take_down
 from galaxy.server.rootfs import image_of
 from galaxy.server.survey import survey
 from galaxy.server.swap import exchange, require_movable
-from galaxy.upgrade.aftermath import stays_moved
 from galaxy.upgrade.carry import take_over
 from galaxy.upgrade.changes import changes_since, object_line
 from galaxy.upgrade.keytabs import keep_keys, newest_key
 from galaxy.upgrade.partners import look
 from galaxy.upgrade.replicate import deliver, link
 from galaxy.upgrade.smoke import smoke
-from galaxy.upgrade.switch import start_again, with_image
+from galaxy.upgrade.switch import start_again, stays_moved, with_image
 
 # What a join and the first start write beside a directory of the old one's size.
 _ROOM = 200_000_000

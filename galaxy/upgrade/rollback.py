@@ -326,7 +326,7 @@ def _restore(
     """
     same = alike(snapshot.path, server.folder)
 
-    def restore(server: Server) -> None:
+    def restore(_stopped: Server) -> None:
         if plan.changes is not None:
             again = f"{server.name} goes on as before. Look again: galaxy rollback {server.name} --plan"
             require_no_more(entry, server, plan.changes, snapshot.path, again)

@@ -9,15 +9,13 @@ from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.image.catalogue import Catalogue, Image
 from galaxy.server import lifecycle
 from galaxy.server.config import Server
+from galaxy.server.copying import SECONDS_TICK
 from galaxy.server.history import parting
 from galaxy.server.kept import Snapshot, find_snapshot, snapshots
 from galaxy.server.sound import require_sound, require_sound_snapshot
 from galaxy.upgrade.changes import Changes, changes_since, late, lost
 from galaxy.upgrade.consult import ConfigurationError
 from galaxy.upgrade.partners import Directory, look
-
-# Nanoseconds: some file systems keep the time of a change in whole seconds.
-_SECONDS_OF_A_FILE = 2 * 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,7 @@ def require_no_more(entry: Entry, server: Server, listed: Changes, before: Path 
     `before` is the snapshot's folder; without it only the directory is asked. Clients wait: what is older than the list
     is not looked at again.
     """
-    touched = listed.read - _SECONDS_OF_A_FILE
+    touched = listed.read - SECONDS_TICK
     now = changes_since(entry, server, listed.usn, before, touched=touched, in_place=True)
     if unseen := late(listed, now):
         raise PolicyError(f"{len(unseen)} changes came after the list was made: {unseen[0].strip()}", again)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, InterruptedByUser
 from galaxy.host.files import sync_folder, write_atomic
 from galaxy.host.journal import Entry
 from galaxy.host.progress import say
@@ -200,6 +200,18 @@ def _committed(record: SwitchRecord, target: str, back: Back) -> UpgradeRecord:
 
 def _note(server: Server, record: SwitchRecord) -> None:
     write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)
+
+
+@contextmanager
+def stays_moved(server: Server) -> Iterator[None]:
+    """After the commit point: who interrupts the block is told that nothing goes back."""
+    try:
+        yield
+    except InterruptedByUser as wish:
+        wish.add_note(
+            f"{server.name} has been moved, and stays so; to check it: galaxy verify --server {server.name}"
+        )
+        raise
 
 
 @undoes("switch")

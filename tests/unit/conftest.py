@@ -7,6 +7,7 @@ A test that needs such a program puts a fake one in PATH with `fake_bin` and loo
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,6 +142,18 @@ def server(tmp_path: Path, config_with: Callable[..., ServerConfig]) -> Server:
     found.log.mkdir(parents=True)
     found.write()
     return found
+
+
+@pytest.fixture
+def settle() -> Callable[[], None]:
+    """Waits until a change would certainly get a later time than all before it."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 0.15
+        while time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    return wait
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import shutil
 import socket
 import stat
 import struct
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,13 +56,6 @@ def facts(root: Path) -> dict[str, object]:
         )
         found[name] = (here.st_mode, here.st_uid, here.st_gid, here.st_mtime_ns, twin, attributes, what)
     return found
-
-
-def settle() -> None:
-    """Wait until a change would certainly get a later time than all before it."""
-    deadline = time.monotonic() + 0.15
-    while time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def acl(*entries: tuple[int, int, int]) -> bytes:
@@ -148,7 +140,9 @@ def test_only_what_differs_is_written(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sam.ldb", "secrets.tdb"])
-def test_a_change_is_seen_though_size_and_time_are_as_before(source: Path, target: Path, name: str) -> None:
+def test_a_change_is_seen_though_size_and_time_are_as_before(
+    settle, source: Path, target: Path, name: str
+) -> None:
     database = source / PRIVATE / name
     settle()
     copied = copy_state(source, target)
@@ -160,7 +154,7 @@ def test_a_change_is_seen_though_size_and_time_are_as_before(source: Path, targe
     assert (target / PRIVATE / name).read_bytes() == database.read_bytes()
 
 
-def test_a_tdb_is_compared_even_when_nothing_shows_a_change(source: Path, target: Path) -> None:
+def test_a_tdb_is_compared_even_when_nothing_shows_a_change(settle, source: Path, target: Path) -> None:
     """A page that is dirty already takes another write through a memory map without a word (mmap(2), st_ctime)."""
     database = source / PRIVATE / "secrets.tdb"
     with database.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
@@ -174,7 +168,7 @@ def test_a_tdb_is_compared_even_when_nothing_shows_a_change(source: Path, target
     assert (target / PRIVATE / "secrets.tdb").read_bytes()[:5] == b"later"
 
 
-def test_what_is_certain_to_be_unchanged_is_not_looked_into(source: Path, target: Path) -> None:
+def test_what_is_certain_to_be_unchanged_is_not_looked_into(settle, source: Path, target: Path) -> None:
     settle()
     copied = copy_state(source, target)
     copy = target / PRIVATE / "sam.ldb"
@@ -350,7 +344,7 @@ def test_attributes_alone_follow(source: Path, target: Path) -> None:
     assert facts(target) == facts(source)
 
 
-def test_hard_links_that_part_or_join_spoil_nothing(source: Path, target: Path) -> None:
+def test_hard_links_that_part_or_join_spoil_nothing(settle, source: Path, target: Path) -> None:
     folder = source / "state/sysvol"
     folder.mkdir()
     (folder / "a").write_text("one")

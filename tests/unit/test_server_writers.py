@@ -173,7 +173,6 @@ def test_a_block_that_fails_lets_writers_go(server: Server) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from types import SimpleNamespace
 from galaxy.host.store import Store
 from galaxy.server.config import load
 from galaxy.server.writers import writers_held

@@ -4,17 +4,8 @@ import pytest
 
 from galaxy.host.errors import ServerError
 from galaxy.host.process import Completed
-from galaxy.host.store import Store
-from galaxy.server.config import Server
 from galaxy.upgrade import consult as consult_module
 from galaxy.upgrade.consult import ConfigurationError, consult
-
-
-@pytest.fixture
-def server(tmp_path, config_with):
-    made = Server(store=Store(root=tmp_path), config=config_with())
-    (made.state / "private").mkdir(parents=True)
-    return made
 
 
 @pytest.fixture
@@ -33,6 +24,7 @@ def said(server, monkeypatch):
 
 
 def test_a_damaged_file_is_named(server, said):
+    (server.state / "private").mkdir(parents=True)
     (server.state / "private/secrets.tdb").write_bytes(b"TDB file" + bytes(200))
     assert (
         f"{server.state}/private/secrets.tdb: "

@@ -1,6 +1,7 @@
 """What dbcheck and clients find in a rehearsal counts against the new version only if the old one does better."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,26 +9,28 @@ import pytest
 from galaxy.host.errors import ServerError
 from galaxy.host.journal import journal
 from galaxy.host.settings import Settings
-from galaxy.host.store import Store
-from galaxy.server.config import Server
 from galaxy.upgrade import rehearsal
 from galaxy.upgrade.aftermath import Aftermath
 from galaxy.upgrade.tier import TierResult
 
 
 @pytest.fixture
-def found(tmp_path, config_with, monkeypatch):
-    """Two servers, and what dbcheck finds in each: by the home of a copy."""
-    store = Store(root=tmp_path)
-    counts = {}
-    new, old = (Server(store=store, config=config_with(), home=tmp_path / name) for name in ("new", "old"))
-    monkeypatch.setattr(rehearsal, "dbcheck", lambda copy: counts[copy.home.name])
+def copies(server, tmp_path, monkeypatch):
+    """A copy with the new version, and the one with the old that is made when it is asked for."""
+    new, old = (replace(server, home=tmp_path / name) for name in ("new", "old"))
     monkeypatch.setattr(rehearsal, "_stage_again", lambda *_: nullcontext(old))
+    return new, old
+
+
+@pytest.fixture
+def found(server, copies, monkeypatch):
+    """What dbcheck finds in each."""
+    new, _ = copies
 
     def require(of_new, of_old):
-        counts.update(new=of_new, old=of_old)
-        with journal(store, "test", "dc1") as entry:
-            return rehearsal._require_sound(entry, old, new)
+        monkeypatch.setattr(rehearsal, "dbcheck", lambda copy: of_new if copy is new else of_old)
+        with journal(server.store, "test", "dc1") as entry:
+            return rehearsal._require_sound(entry, server, new)
 
     return require
 
@@ -43,19 +46,17 @@ def test_one_error_more_ends_the_upgrade(found):
 
 
 @pytest.fixture
-def checked(tmp_path, config_with, monkeypatch):
+def checked(server, copies, monkeypatch):
     """Two versions whose clients see these troubles."""
-    store = Store(root=tmp_path)
-    new, old = (Server(store=store, config=config_with(), home=tmp_path / name) for name in ("new", "old"))
-    monkeypatch.setattr(rehearsal, "_stage_again", lambda *_: nullcontext(old))
+    new, _ = copies
 
     def check(of_new, of_old):
         def clients(copy, folder, _settings):
             return TierResult(passed=30, troubles=of_new if copy is new else of_old, folder=folder)
 
         monkeypatch.setattr(rehearsal, "_clients", clients)
-        with journal(store, "test", "dc1") as entry:
-            return rehearsal._check(entry, old, new, Settings())
+        with journal(server.store, "test", "dc1") as entry:
+            return rehearsal._check(entry, server, new, Settings())
 
     return check
 
