@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, table
-from galaxy.host.errors import ServerError
 from galaxy.host.files import read_password
 from galaxy.host.progress import say
 from galaxy.host.settings import load_settings
-from galaxy.host.wording import first_of
+from galaxy.upgrade.aftermath import require_good
 from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, planned
 from galaxy.upgrade.rollback import rollback as go_back
 from galaxy.upgrade.ways import Offer, Way
@@ -71,7 +70,7 @@ def rollback(  # noqa: PLR0917 - typer hands over every option by name
         print_json(report.model_dump(mode="json"))
     else:
         _show(report)
-    _require_good(report)
+    require_good(report.after, report.server, report.target)
 
 
 def _password(file: Path | None) -> str | None:
@@ -142,13 +141,3 @@ def _show(report: RollbackReport) -> None:
         print(f"  the state of before is the snapshot {report.kept}")
     if report.after.checks is not None:
         print(f"  {report.after.checks.passed} checks passed with clients at work")
-
-
-def _require_good(report: RollbackReport) -> None:
-    if not report.after.good:
-        assert report.after.checks is not None
-        troubles = report.after.checks.troubles
-        raise ServerError(
-            f"{report.server} runs {report.target}, but {len(troubles)} checks fail: {first_of(troubles, 3, '; ')}",
-            f"Details are in {report.after.checks.folder}",
-        )

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
-from galaxy.host.errors import ServerError
 from galaxy.host.settings import load_settings
 from galaxy.host.wording import first_of
+from galaxy.upgrade.aftermath import require_good
 from galaxy.upgrade.plan import UpgradePlan, UpgradeRequest
 from galaxy.upgrade.upgrade import UpgradeReport, planned
 from galaxy.upgrade.upgrade import upgrade as move
@@ -43,13 +43,8 @@ def upgrade(
         print_json(report.model_dump(mode="json"))
     else:
         _show(report)
-    if report.after is not None and not report.after.good:
-        assert report.after.checks is not None
-        raise ServerError(
-            f"{name} runs {report.target}, but {len(report.after.checks.troubles)} checks fail: "
-            f"{first_of(report.after.checks.troubles, 3, '; ')}",
-            f"Details are in {report.after.checks.folder}. To go back: galaxy rollback {name}",
-        )
+    if report.after is not None:
+        require_good(report.after, name, report.target, f"To go back: galaxy rollback {name}")
 
 
 def _show_plan(plan: UpgradePlan, *, as_json: bool) -> None:

@@ -17,18 +17,13 @@ _SETTLING: set[Path] = set()
 def interrupted(store: Store, subject: str) -> str:
     """The verb of a command that was cut off in the middle of something with this subject; '' when none was.
 
-    What this process is settling right now does not count, nor what cannot be read: `recover` tells of that.
+    Of entries inside of each other it is the outer one's, which is what somebody has asked for. What this process is
+    settling right now does not count, nor what cannot be read: `recover` tells of that.
     """
-    for path in entry_files(store):
-        if path in _SETTLING:
-            continue
-        try:
-            entry = abandoned_entry(path)
-        except (KeyError, TypeError, ValueError):
-            continue
-        if entry is not None and entry.subject == subject:
-            return entry.verb
-    return ""
+    left = [
+        entry for entry in _abandoned(store, []) if entry.subject == subject and entry.path not in _SETTLING
+    ]
+    return left[-1].verb if left else ""
 
 
 def mentioned(store: Store, subject: str) -> bool:

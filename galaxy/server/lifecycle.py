@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy.host.errors import InputError, PolicyError, ServerError
+from galaxy.host.errors import InputError, InterruptedByUser, PolicyError, ServerError
 from galaxy.host.journal import journal
 from galaxy.host.lock import at_work, locked
 from galaxy.host.progress import say
@@ -154,8 +154,12 @@ def remove(server: Server, settings: Settings, *, force: bool = False, former: S
             clear(former)
         with journal(server.store, "remove", server.name, freeing=True) as entry:
             entry.on_failure("tree", server.folder)  # once begun, an interruption finishes it
-            (server.folder / CONFIG).unlink(missing_ok=True)  # its loss may be why it is removed
-            shutil.rmtree(server.folder)
+            try:
+                (server.folder / CONFIG).unlink(missing_ok=True)  # its loss may be why it is removed
+                shutil.rmtree(server.folder)
+            except InterruptedByUser as wish:
+                wish.hint = f"{server.name} is removed all the same: what is half gone is of no use"
+                raise
 
 
 def status(server: Server) -> Status:

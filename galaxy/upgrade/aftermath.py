@@ -4,30 +4,40 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.progress import say, step
+from galaxy.host.wording import first_of
 from galaxy.server.config import Server
 from galaxy.upgrade.switch import stays_moved
 from galaxy.upgrade.tier import TierResult, password_is_good, run_tier
 
 
 class Aftermath(BaseModel):
-    """What the checks say of the server after its upgrade; `checks` is None when they could not be run, and `why`."""
+    """What the checks say of the server after it was moved.
+
+    `checks` is None when they were not run: `why` says what keeps them from it in the usual run of things, `error` what
+    has failed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     checks: TierResult | None
     why: str = ""
+    error: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether the checks were run and found nothing wrong."""
-        return self.checks is not None and self.good and not self.checks.before
+        return self.checks is not None and not self.trouble and not self.checks.before
 
     @property
-    def good(self) -> bool:
-        """Whether nothing was found wrong."""
-        return self.checks is None or not self.checks.troubles
+    def trouble(self) -> str:
+        """What is wrong, as the end of a sentence; '' when nothing was found."""
+        if self.error:
+            return f"it could not be checked: {self.error}"
+        if self.checks is None or not self.checks.troubles:
+            return ""
+        return f"{len(self.checks.troubles)} checks fail: {first_of(self.checks.troubles, 3, '; ')}"
 
 
 def look_after(server: Server, known: tuple[str, ...] = ()) -> Aftermath:
@@ -42,7 +52,19 @@ def look_after(server: Server, known: tuple[str, ...] = ()) -> Aftermath:
     except (GalaxyError, OSError) as error:
         # What was committed stays so: that nobody could look at it, on a full disk say, does not undo it.
         say(f"{server.name}: the smoke tier could not be run: {error}")
-        return Aftermath(checks=None, why=str(error))
+        return Aftermath(checks=None, error=str(error))
+
+
+def require_good(after: Aftermath, server: str, image: str, hint: str = "") -> None:
+    """ServerError when something is wrong, or nobody knows: a server that was moved and not looked at is not done."""
+    if not after.trouble:
+        return
+    look = (
+        f"Details are in {after.checks.folder}"
+        if after.checks is not None
+        else f"With that mended: galaxy verify --server {server}"
+    )
+    raise ServerError(f"{server} runs {image}, but {after.trouble}", ". ".join(filter(None, (look, hint))))
 
 
 def _look(server: Server, stamp: str, known: tuple[str, ...]) -> Aftermath:

@@ -1,5 +1,6 @@
 """The smoke tier of the checks on one server, from inside galaxy: the same run as `galaxy verify --server`."""
 
+import re
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +21,8 @@ from galaxy.server.network import namespace_of
 
 _TIER = "smoke"
 _PATIENCE = 10.0
+_BEFORE = " (before: "
+_FIGURES = re.compile(r"\d+")
 
 
 class TierResult(BaseModel):
@@ -36,15 +39,26 @@ class TierResult(BaseModel):
     before: tuple[str, ...] = ()
 
     def less(self, known: Iterable[str]) -> "TierResult":
-        """The same, without a word against the new version for the checks that failed before it: `known` says which."""
-        names = {_name(line) for line in known}
-        old = tuple(line for line in self.troubles if _name(line) in names)
-        new = tuple(line for line in self.troubles if _name(line) not in names)
+        """The same, without a word against the new version for the checks that failed before it: `known` says which.
+
+        Where one said something else before, that is told too: it may be another fault.
+        """
+        said = {_name(line): line for line in known}
+        old = tuple(_both(line, said[_name(line)]) for line in self.troubles if _name(line) in said)
+        new = tuple(line for line in self.troubles if _name(line) not in said)
         return self.model_copy(update={"troubles": new, "before": old})
 
 
 def _name(trouble: str) -> str:
     return trouble.partition(":")[0]
+
+
+def _both(now: str, before: str) -> str:
+    """What a check says and has said: once, when that differs in figures at most (times, ports, process ids)."""
+    said = before.partition(_BEFORE)[0]
+    if _FIGURES.sub("", now) == _FIGURES.sub("", said):
+        return now
+    return f"{now}{_BEFORE}{said.partition(':')[2].strip()})"
 
 
 def run_tier(

@@ -215,7 +215,9 @@ def machine(image, store, settings, monkeypatch):
     newer = make_image(store, settings, BuildRequest(version="4.22.11", packages=True))
     # The smoke tier has its own tests, and would take most of the time here.
     for module in (upgrade_module, rollback_module):
-        monkeypatch.setattr(module, "look_after", lambda _server, _known=(): Aftermath(checks=None, why="not here"))
+        monkeypatch.setattr(
+            module, "look_after", lambda _server, _known=(): Aftermath(checks=None, why="not here")
+        )
     with (
         TemporaryDirectory(prefix="galaxy-machine-", dir="/var/tmp", ignore_cleanup_errors=True) as folder,
         prepared(

@@ -11,7 +11,7 @@ from galaxy.host import undo
 from galaxy.host.errors import GalaxyError
 from galaxy.host.journal import journal
 from galaxy.host.process import process_identity
-from galaxy.host.recovery import recover
+from galaxy.host.recovery import interrupted, recover
 from galaxy.host.store import Store, default_store
 
 
@@ -54,6 +54,14 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(monkeypatch)
+
+
+def test_what_somebody_has_asked_for_is_what_was_interrupted(store: Store) -> None:
+    """A look inside of a restore that was killed: the server is in the middle of a restore."""
+    for name, verb, began in (("a.json", "look", 2), ("b.json", "restore", 1), ("c.json", "dump", 3)):
+        body = {"verb": verb, "subject": "dc1", "owner": "", "actions": [], "began": began}
+        (store.journal / name).write_text(json.dumps(body))
+    assert interrupted(store, "dc1") == "restore"
 
 
 class TestEntriesInsideOfOthers:

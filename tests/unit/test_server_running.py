@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from galaxy.host.errors import HostError, InputError, PolicyError, ServerError
+from galaxy.host.errors import HostError, InputError, InterruptedByUser, PolicyError, ServerError
 from galaxy.host.process import process_identity
 from galaxy.host.settings import Settings
 from galaxy.server import config, container, lifecycle, logs, ports, ready, running
@@ -74,6 +74,23 @@ def test_a_copy_of_a_running_servers_folder_does_not_run(server, sleeper):
     lifecycle.remove(copy, Settings(), force=True)
     assert running.alive(server) == noted
     assert sleeper.poll() is None
+
+
+def test_who_breaks_off_a_removal_is_told_that_it_ends_all_the_same(server, monkeypatch):
+    """What is half removed is of no use; that nothing half made is left would be no word about the server."""
+    real = shutil.rmtree
+
+    def signalled(path):
+        monkeypatch.setattr(shutil, "rmtree", real)
+        raise InterruptedByUser("SIGTERM")
+
+    server.write()
+    monkeypatch.setattr(shutil, "rmtree", signalled)
+    with pytest.raises(InterruptedByUser) as wish:
+        lifecycle.remove(server, Settings())
+    assert "dc1 is removed all the same" in wish.value.hint
+    assert not server.folder.exists()
+    assert not list(server.store.journal.glob("*.json"))
 
 
 @pytest.fixture

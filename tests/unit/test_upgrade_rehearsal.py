@@ -10,7 +10,7 @@ from galaxy.host.errors import ServerError
 from galaxy.host.journal import journal
 from galaxy.host.settings import Settings
 from galaxy.upgrade import rehearsal
-from galaxy.upgrade.aftermath import Aftermath
+from galaxy.upgrade.aftermath import Aftermath, require_good
 from galaxy.upgrade.tier import TierResult
 
 
@@ -63,8 +63,16 @@ def checked(server, copies, monkeypatch):
 
 def test_what_fails_with_the_old_version_too_is_told_apart(checked):
     assert checked((), ("a: never asked",)).before == ()
-    seen = checked(("a: new words", "b: x"), ("b: x", "a: old words", "c: y"))
-    assert (seen.troubles, seen.before) == ((), ("a: new words", "b: x"))
+    seen = checked(("a: new words", "b: port 81"), ("b: port 80", "a: old words", "c: y"))
+    assert (seen.troubles, seen.before) == ((), ("a: new words (before: old words)", "b: port 81"))
+
+
+def test_what_has_been_told_in_the_rehearsal_is_not_told_again():
+    after = TierResult(passed=30, troubles=("a: new words", "b: other"), folder=Path("/x"))
+    assert after.less(("a: new words (before: old words)", "b: x")).before == (
+        "a: new words",
+        "b: other (before: x)",
+    )
 
 
 def test_what_fails_with_the_new_version_alone_ends_the_upgrade(checked):
@@ -75,5 +83,31 @@ def test_what_fails_with_the_new_version_alone_ends_the_upgrade(checked):
 def test_what_failed_before_is_no_pass():
     """A laboratory's server does all; whoever asks for that must not be told that it has passed."""
     checks = TierResult(passed=30, troubles=("a: x",), folder=Path("/x")).less(("a: y",))
-    assert Aftermath(checks=checks).good
+    assert not Aftermath(checks=checks).trouble
     assert not Aftermath(checks=checks).passed
+
+
+@pytest.mark.parametrize(
+    ("after", "words", "hint"),
+    [
+        (
+            Aftermath(checks=TierResult(passed=3, troubles=("a: x", "b: y"), folder=Path("/runs/1"))),
+            "dc1 runs 4.22.6, but 2 checks fail: a: x; b: y",
+            "Details are in /runs/1. To go back: so",
+        ),
+        (
+            Aftermath(checks=None, error="no space left"),
+            "dc1 runs 4.22.6, but it could not be checked: no space left",
+            "With that mended: galaxy verify --server dc1. To go back: so",
+        ),
+    ],
+)
+def test_a_server_that_fails_or_was_not_looked_at_is_no_success(after, words, hint):
+    with pytest.raises(ServerError) as told:
+        require_good(after, "dc1", "4.22.6", "To go back: so")
+    assert (told.value.message, told.value.hint) == (words, hint)
+    assert not after.passed
+
+
+def test_without_the_administrators_password_the_checks_are_left_to_him():
+    require_good(Aftermath(checks=None, why="another password"), "dc1", "4.22.6")
