@@ -8,7 +8,6 @@ import typer
 from galaxy.cli.render import found_store, need_root, print_json, ready_store
 from galaxy.gate.certificate import (
     Certificate,
-    certificate_file,
     import_certificate,
     require_certificate,
     verify_certificate,
@@ -16,6 +15,7 @@ from galaxy.gate.certificate import (
 from galaxy.gate.policy import load_policy
 from galaxy.gate.results import Outcome
 from galaxy.gate.signing import public_key_file, signer, trust
+from galaxy.gate.withdrawal import certificate_file
 from galaxy.image.catalogue import Catalogue
 
 _Json = Annotated[bool, typer.Option("--json", help="For programs.")]

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
-from galaxy.gate.certificate import certificate_file, require_certificate
+from galaxy.gate.certificate import require_certificate
 from galaxy.gate.policy import Policy, load_policy
 from galaxy.gate.verdict import last_verdict
+from galaxy.gate.withdrawal import certificate_file
 from galaxy.host.errors import GalaxyError, PolicyError
 from galaxy.host.store import Store
 from galaxy.image.catalogue import SHORT, Catalogue, Image

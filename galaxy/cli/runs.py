@@ -16,6 +16,7 @@ from galaxy.gate.summary import Summary
 from galaxy.gate.table import HEADERS, area_rows, time_lines, trouble_lines, verdict_lines
 from galaxy.gate.verdict import remember
 from galaxy.gate.weights import keep_weights
+from galaxy.gate.withdrawal import withdraw
 from galaxy.host.errors import GalaxyError, GateError, InputError, InterruptedByUser
 from galaxy.host.lock import locked
 from galaxy.host.progress import say
@@ -137,8 +138,6 @@ def take_back(store: Store, summary: Summary, policy: Policy) -> None:
 
     A known failure that is not allowed tells the same, where it is production's policy that doesn't allow it.
     """
-    from galaxy.gate.certificate import withdraw  # noqa: PLC0415 - as above
-
     production = policy == load_policy()
     for ref, verdict in summary.verdicts.items():
         bad = verdict.failed or (production and verdict.unfit)

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from galaxy.gate.run import ImageUnderTest, RunInfo
 from galaxy.gate.signing import signer, trusted_keys
 from galaxy.gate.suite import suite_digest
 from galaxy.gate.summary import blanket_reasons, items_of
+from galaxy.gate.withdrawal import certificate_file, withdrawn
 from galaxy.host.errors import GateError, InputError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text, write_atomic
-from galaxy.host.progress import say
 from galaxy.host.store import Store
 from galaxy.host.wording import first_of
 from galaxy.image.catalogue import Image
@@ -36,10 +36,9 @@ from galaxy.image.mount import verify_digest
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-CERTIFICATE_FILE = "certificate.json"
-# When the run began that took the certificate back.
-_WITHDRAWN_FILE = "withdrawn"
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+# What the statement calls the time at which the run began.
+_BEGAN = "began"
 # How many reasons an error tells: a policy that asks for more meets each of a run's checkpoints.
 _REASONS = 3
 _A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate show names an image's."
@@ -47,7 +46,10 @@ _A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A certificate whose signature and form are good: what it says."""
+    """A certificate whose signature and form are good: what it says.
+
+    `began` is when its run did; None in one of an older Galaxy.
+    """
 
     ref: str
     image_id: str
@@ -55,12 +57,12 @@ class Certificate:
     suite: str
     results_sha256: str
     keyid: str
+    began: datetime | None
     items: tuple[ItemResult, ...]
 
-
-def certificate_file(store: Store, image_id: str) -> Path:
-    """Where an image's certificate is kept."""
-    return store.certificates / image_id / CERTIFICATE_FILE
+    def is_later_than(self, failure: datetime | None) -> bool:
+        """Whether its run began after the one that failed the image, if one has."""
+        return failure is None or (self.began is not None and self.began > failure)
 
 
 def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
@@ -84,9 +86,7 @@ def certify(store: Store, folder: Path, ref: str, policy: Policy) -> Path:
     statement = _statement(image, run, items, policy, folder / RESULTS_FILE)
     envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), PAYLOAD_TYPE, {})
     envelope.sign(signer(store))
-    file = _enter(store, image.id, envelope, folder / RESULTS_FILE)
-    file.with_name(_WITHDRAWN_FILE).unlink(missing_ok=True)
-    return file
+    return _enter(store, image.id, envelope, folder / RESULTS_FILE)
 
 
 def _enter(store: Store, image_id: str, envelope: Envelope, results: Path | None) -> Path:
@@ -106,20 +106,9 @@ def _out_of_date(store: Store, run: RunInfo, image_id: str) -> Iterator[str]:
     """Why a run says nothing any more: other checks are in place now, or a later run has failed the image."""
     if run.suite != suite_digest():
         yield "the checks in place are not those that the run began with"
-    when = _withdrawn(store, image_id)
+    when = withdrawn(store, image_id)
     if when is not None and when > run.started:
         yield f"a later run, of {when:%Y-%m-%d %H:%M} UTC, failed it"
-
-
-def _withdrawn(store: Store, image_id: str) -> datetime | None:
-    """When the run began that took an image's certificate back; None when none has since it was given."""
-    file = certificate_file(store, image_id).with_name(_WITHDRAWN_FILE)
-    try:
-        return datetime.fromisoformat(file.read_text(encoding="utf-8").strip())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return datetime.now(UTC)
 
 
 def _is_for_production(store: Store, image_id: str) -> bool:
@@ -128,7 +117,7 @@ def _is_for_production(store: Store, image_id: str) -> bool:
         certificate = verify_certificate(store, certificate_file(store, image_id))
     except (InputError, PolicyError):
         return False
-    good = certificate.image_id == image_id and _withdrawn(store, image_id) is None
+    good = certificate.image_id == image_id and certificate.is_later_than(withdrawn(store, image_id))
     return good and not judge(load_policy(), certificate.ref, certificate.items)
 
 
@@ -141,14 +130,14 @@ def import_certificate(store: Store, file: Path, policy: Policy) -> Certificate:
     """Take a certificate that was signed elsewhere, whether its image is here yet or not.
 
     PolicyError unless its key is trusted here and it satisfies the policy; or when a run on this host has failed the
-    image: what was seen here counts for more.
+    image, and none has certified it for production since: what was seen here counts for more.
     """
     envelope = _read_envelope(file)
     certificate = _verified(store, envelope, file)
     _require_satisfied(certificate, policy, "Ask for one of a whole run: galaxy verify --matrix all")
-    _require_not_withdrawn(
-        store, certificate.image_id, certificate.ref, "Verify that image again on this host."
-    )
+    if not _is_for_production(store, certificate.image_id):
+        certificate = replace(certificate, began=None)
+    _require_not_withdrawn(store, certificate, "Verify that image again on this host.")
     _enter(store, certificate.image_id, envelope, None)
     return certificate
 
@@ -181,7 +170,6 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
     file = certificate_file(store, image.id)
     if not file.exists():
         raise PolicyError(f"the image {image.ref} ({image.id[:12]}) has no certificate", hint)
-    _require_not_withdrawn(store, image.id, image.ref, hint)
     try:
         certificate = verify_certificate(store, file)
     except InputError as error:
@@ -192,6 +180,7 @@ def require_certificate(store: Store, image: Image, policy: Policy, *, waivable:
             f"{certificate.image_id[:16]}, the image has {image.id[:16]}"
         )
         raise PolicyError(why, hint)
+    _require_not_withdrawn(store, certificate, hint)
     verify_digest(image)
     _require_satisfied(certificate, policy, hint)
     return certificate
@@ -204,28 +193,11 @@ def _require_satisfied(certificate: Certificate, policy: Policy, hint: str) -> N
         raise PolicyError(why, hint)
 
 
-def _require_not_withdrawn(store: Store, image_id: str, ref: str, hint: str) -> None:
-    if (when := _withdrawn(store, image_id)) is not None:
-        why = f"the certificate of {ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
+def _require_not_withdrawn(store: Store, certificate: Certificate, hint: str) -> None:
+    when = withdrawn(store, certificate.image_id)
+    if when is not None and not certificate.is_later_than(when):
+        why = f"the certificate of {certificate.ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
         raise PolicyError(why, hint)
-
-
-def withdraw(store: Store, image_id: str, started: datetime) -> bool:
-    """Remove an image's certificate, because a later run, begun at `started`, failed it; says whether there was one.
-
-    The note of why the last whole run refused it stays; and that it was withdrawn, for no older run, and no copy of the
-    certificate, counts from then on.
-    """
-    file = certificate_file(store, image_id)
-    existed = file.exists()
-    for gone in (file, file.with_name(RESULTS_FILE)):
-        gone.unlink(missing_ok=True)
-    latest = max(started, _withdrawn(store, image_id) or started)  # an older run may end later
-    try:
-        write_atomic(file.with_name(_WITHDRAWN_FILE), f"{latest.isoformat()}\n")
-    except OSError as error:
-        say(f"warning: that the certificate of {image_id[:12]} was withdrawn could not be noted: {error}")
-    return existed
 
 
 def _statement(
@@ -238,7 +210,11 @@ def _statement(
         ResourceDescriptor(
             name=f"policy/{policy.name}", digest={"sha256": sha256_text(policy.model_dump_json())}
         ),
-        ResourceDescriptor(name=RESULTS_FILE, digest={"sha256": sha256_file(results)}),
+        ResourceDescriptor(
+            name=RESULTS_FILE,
+            digest={"sha256": sha256_file(results)},
+            annotations={_BEGAN: run.started.isoformat()},
+        ),
     ]
     subject = ResourceDescriptor(name=image.ref, digest={"sha256": image.id})
     predicate = {
@@ -280,6 +256,8 @@ def _certificate(body: dict[str, Any], keyid: str) -> Certificate:
     parts = {part["name"]: part["digest"]["sha256"] for part in predicate["configuration"]}
     if not _IMAGE_ID.fullmatch(subject["digest"]["sha256"]):
         raise ValueError("its subject is no SHA-256")
+    (results,) = (part for part in predicate["configuration"] if part["name"] == RESULTS_FILE)
+    began = results.get("annotations", {}).get(_BEGAN)
     (policy,) = (name.removeprefix("policy/") for name in parts if name.startswith("policy/"))
     return Certificate(
         ref=subject["name"],
@@ -288,6 +266,7 @@ def _certificate(body: dict[str, Any], keyid: str) -> Certificate:
         suite=parts["suite"],
         results_sha256=parts[RESULTS_FILE],
         keyid=keyid,
+        began=datetime.fromisoformat(began).astimezone(UTC) if began is not None else None,
         items=(
             *(_item(name, Outcome.PASSED) for name in predicate.get("passedTests", [])),
             *(_item(name, Outcome.KNOWN) for name in predicate.get("warnedTests", [])),

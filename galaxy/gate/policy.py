@@ -49,13 +49,17 @@ class Allowance(BaseModel):
 
 
 class Policy(BaseModel):
-    """A policy file; `minimum` is, by area, how many different checks must pass at a required checkpoint."""
+    """A policy file; `minimum` is, by area, how many different checks must pass at a required checkpoint.
+
+    `walk` names scenarios in which the image has to take part, whichever image of the cell is checked there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1)
     minimum: dict[str, PositiveInt] = Field(min_length=1)
     require: tuple[Requirement, ...] = Field(min_length=1)
+    walk: tuple[str, ...] = ()
     allow: tuple[Allowance, ...] = ()
 
 
@@ -111,9 +115,13 @@ def _missing(policy: Policy, items: Sequence[ItemResult]) -> Iterator[str]:
     """
     checked = {item.cell for item in items if item.area != STEP_AREA}
     run = {scenario_of(cell) for cell in checked}
-    absent = [" or ".join(needed.ways) for needed in policy.require if not needed.ways.keys() & run]
+    walked = {scenario_of(item.cell) for item in items if item.area == STEP_AREA}
+    absent = [tuple(needed.ways) for needed in policy.require if not needed.ways.keys() & run]
+    absent += [
+        (name,) for name in policy.walk if name not in walked | {way for ways in absent for way in ways}
+    ]
     if absent:
-        yield f"not run: {', '.join(absent)}"
+        yield f"not run: {', '.join(' or '.join(ways) for ways in absent)}"
     for requirement in policy.require:
         for cell in sorted(cell for cell in checked if scenario_of(cell) in requirement.ways):
             for checkpoint in requirement.ways[scenario_of(cell)]:

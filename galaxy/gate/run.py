@@ -90,6 +90,15 @@ class RunInfo(BaseModel):
         at = self.checked.get(cell, {}).get(checkpoint)
         return ref in refs_of(cell) if step or at is None else ref == at
 
+    def bears(self, ref: str, cell: str, checkpoint: str) -> bool:
+        """Whether what fails at that place is held against `ref` too: where an older image of the cell is checked.
+
+        On the way back that runs on what the newer one has left; beside it, on what that one has replicated. The older
+        one was judged by itself; what is new here is the newer.
+        """
+        at = self.checked.get(cell, {}).get(checkpoint)
+        return at is not None and ref in refs_of(cell) and ref_order(at) < ref_order(ref)
+
     def write(self, folder: Path) -> None:
         """Write run.json into the run's folder."""
         write_atomic(folder / RUN_FILE, self.model_dump_json(indent=1) + "\n")

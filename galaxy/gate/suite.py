@@ -1,7 +1,6 @@
 """Which suite judged: the digest of everything that decides what a passed item means."""
 
 import hashlib
-from functools import cache
 
 from galaxy import __version__
 from galaxy.host.packages import package_root
@@ -10,9 +9,11 @@ PACKAGES = ("galaxy", "verify", "scenarios")
 _KINDS = (".py", ".toml", ".c", ".txt")
 
 
-@cache
 def suite_digest() -> str:
-    """The SHA-256 over Galaxy's version and the sources of the checks, the scenarios, and Galaxy, which they drive."""
+    """The SHA-256 over Galaxy's version and the sources of the checks, the scenarios, and Galaxy, which they drive.
+
+    Read anew each time: whether they have changed is a question at a run's beginning and again at its end.
+    """
     digest = hashlib.sha256(__version__.encode())
     for package in PACKAGES:
         root = package_root(package)

@@ -15,6 +15,7 @@ from galaxy.host.files import write_atomic
 from galaxy.host.wording import first_of
 
 SUMMARY_FILE = "summary.json"
+_WRONG = frozenset({Outcome.FAILED, Outcome.BLOCKED})
 Counts = dict[Outcome, int]
 
 
@@ -111,9 +112,12 @@ def summarise(
 
 
 def items_of(run: RunInfo, ref: str, items: Iterable[ItemResult]) -> tuple[ItemResult, ...]:
-    """The items that tell something about an image: its checks, and the steps of its cells."""
+    """The items that tell something about an image: its checks, the steps of its cells, and what it has to bear."""
     return tuple(
-        item for item in items if run.concerns(ref, item.cell, item.checkpoint, step=item.area == STEP_AREA)
+        item
+        for item in items
+        if run.concerns(ref, item.cell, item.checkpoint, step=item.area == STEP_AREA)
+        or (item.outcome in _WRONG and run.bears(ref, item.cell, item.checkpoint))
     )
 
 

@@ -14,8 +14,9 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 from support import galaxy_run, refuse, temporary_store
 
-from galaxy.gate.certificate import PAYLOAD_TYPE, certificate_file
+from galaxy.gate.certificate import PAYLOAD_TYPE
 from galaxy.gate.signing import signer
+from galaxy.gate.withdrawal import certificate_file
 from galaxy.host.netns import addresses_of
 from galaxy.host.process import run
 from galaxy.host.store import Store

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from galaxy.cli.runs import require_satisfied, run_to_end, take_back
-from galaxy.gate.certificate import certificate_file, withdraw
 from galaxy.gate.policy import load_policy
 from galaxy.gate.summary import Verdict
+from galaxy.gate.withdrawal import certificate_file, withdraw
 from galaxy.host.errors import GateError, HostError
 from galaxy.host.store import Store
 

@@ -13,20 +13,20 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
 from galaxy.gate import certificate as certificate_module
+from galaxy.gate import suite
 from galaxy.gate.certificate import (
     PREDICATE_TYPE,
-    certificate_file,
     certify,
     import_certificate,
     require_certificate,
     verify_certificate,
-    withdraw,
 )
 from galaxy.gate.policy import Policy
 from galaxy.gate.results import ItemResult, Outcome, write_results
 from galaxy.gate.run import ImageUnderTest, RunInfo
 from galaxy.gate.signing import private_key_file, public_key_file, signer, trust, trusted_folder, trusted_keys
 from galaxy.gate.suite import suite_digest
+from galaxy.gate.withdrawal import certificate_file, withdraw
 from galaxy.host.errors import GateError, PolicyError
 from galaxy.host.files import sha256_file, sha256_text
 from galaxy.host.store import Store
@@ -260,6 +260,41 @@ def test_what_was_withdrawn_counts_no_more_wherever_it_comes_from(store, image, 
         require_certificate(store, image, policy())
     certify(store, run_folder(item()), IMAGE.ref, policy())
     assert require_certificate(store, image, policy())
+
+
+def test_what_was_withdrawn_stays_so_after_a_run_of_less(store, image, run_folder, tmp_path):
+    """A policy of somebody's own brings back neither the old run nor a copy of its certificate."""
+    strict, weak = policy(ldap=2), policy()
+    whole = (item(), item("ldap.search"))
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(certify(store, run_folder(*whole, days=2), IMAGE.ref, strict).read_bytes())
+    withdraw(store, IMAGE.id, dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+    certify(store, run_folder(item()), IMAGE.ref, weak)
+    assert require_certificate(store, image, weak)
+    with pytest.raises(PolicyError, match="was withdrawn by the run of"):
+        import_certificate(store, copy, strict)
+    with pytest.raises(GateError, match=r"a later run, of .*, failed it"):
+        certify(store, run_folder(*whole, days=2), IMAGE.ref, strict)
+
+
+def test_after_a_pass_here_one_from_elsewhere_counts_again(store, run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(certificate_module, "load_policy", policy)
+    withdraw(store, IMAGE.id, dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(certify(store, run_folder(item()), IMAGE.ref, policy()).read_bytes())
+    assert import_certificate(store, copy, policy()).ref == IMAGE.ref
+    certificate_file(store, IMAGE.id).unlink()
+    with pytest.raises(PolicyError, match="was withdrawn by the run of"):
+        import_certificate(store, copy, policy())
+
+
+def test_checks_that_change_while_a_run_is_at_work_are_noticed(store, run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(suite, "package_root", lambda name: tmp_path / name)
+    (tmp_path / "verify").mkdir()
+    folder = run_folder(item())
+    (tmp_path / "verify/check.py").write_text("")
+    with pytest.raises(GateError, match="the checks in place are not those"):
+        certify(store, folder, IMAGE.ref, policy())
 
 
 def test_a_certificate_for_production_is_not_replaced_by_one_for_less(store, run_folder, monkeypatch):

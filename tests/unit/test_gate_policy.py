@@ -8,6 +8,7 @@ import pytest
 from galaxy.gate.policy import Policy, Requirement, judge, load_policy
 from galaxy.gate.results import ItemResult, Outcome
 from galaxy.host.errors import InputError
+from scenarios.catalogue import SCENARIOS
 from verify.listing import all_checks
 
 REF = "4.22.11"
@@ -101,6 +102,22 @@ def test_another_scenario_may_show_as_much():
     assert judge(policy, REF, good()) == ()
     step = replace(item("step.upgrade", "upgraded"), cell=f"upgrade[{REF}->4.24.7]")
     assert judge(policy, REF, [step]) == ("not run: upgrade or lifecycle",)
+
+
+def test_a_scenario_to_walk_may_have_checked_the_other_image():
+    policy = POLICY.model_copy(update={"walk": ("rolling",)})
+    assert judge(policy, REF, good()) == ("not run: rolling",)
+    other = replace(item("step.roll", "rolled"), cell=f"rolling[{REF}->4.24.7]")
+    assert judge(policy, REF, [*good(), other]) == ()
+
+
+def test_the_shipped_policy_asks_for_every_way_forward_and_back():
+    """A run that leaves one out must not bring back what a failure there has taken away."""
+    policy = load_policy()
+    asked = {*policy.walk, *(needed.scenario for needed in policy.require)}
+    assert asked == {scenario.name for scenario in SCENARIOS.values()} - {"chain", "content"}, (
+        "what takes all images of a run tells of none"
+    )
 
 
 def test_the_shipped_policy_loads():
