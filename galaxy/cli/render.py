@@ -24,8 +24,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON; paths become strings."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    """Print a value as indented JSON, in ASCII: names of files may be what no encoding has; paths become strings."""
+    print(json.dumps(value, indent=2, default=_plain))
 
 
 def need_root(purpose: str) -> None:

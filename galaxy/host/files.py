@@ -11,6 +11,7 @@ import shutil
 import stat
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from galaxy.host.errors import HostError, InputError
 
@@ -52,6 +53,28 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
             error.filename = str(path)  # a write that fails does not say which file
         raise
     sync_folder(path.parent)
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A log to append to, made if absent. HostError when its name leads elsewhere.
+
+    Others than Galaxy write into folders of logs: a link there would have root write to what it leads to.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENXIO}:  # a link, a pipe that nobody reads
+            raise
+        raise _no_log(path) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _no_log(path)
+    return os.fdopen(handle, "ab")
+
+
+def _no_log(path: Path) -> HostError:
+    return HostError(f"{path} is no plain file, and has a log's name", "See who made it, and remove it.")
 
 
 def sweep(folder: Path) -> None:

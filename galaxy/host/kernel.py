@@ -29,6 +29,7 @@ def probe(store: Store) -> Iterator[Finding]:
         yield attempt("overlayfs", "writable copies of build roots", _MODULES, partial(_overlay, folder))
         yield attempt("squashfs, loop", "mounting images", _MODULES, partial(_squashfs, folder))
         yield attempt("veth, bridge", "networks for servers and labs", _MODULES, _links)
+        yield attempt("nf_tables", "clients that wait while a server is away", _MODULES, _tables)
         yield attempt(
             "security.NTACL", "NT ACLs of sysvol", _attributes_remedy(store), partial(_ntacl, folder)
         )
@@ -76,6 +77,12 @@ def _squashfs(folder: Path) -> str:
 
 def _links() -> str:
     _unshared("ip link add v0 type veth peer name v1; ip link add b0 type bridge; ip link set v0 master b0")
+    return "work"
+
+
+def _tables() -> str:
+    chain = "add chain inet t c { type filter hook input priority -300; }"
+    _unshared('nft "$1"', f"add table inet t; {chain}; add rule inet t c iif lo accept")
     return "work"
 
 

@@ -274,6 +274,13 @@ def addresses_of(name: str) -> tuple[str, ...]:
         return tuple(str(item.get_attr("IFA_LOCAL") or item.get_attr("IFA_ADDRESS")) for item in found)
 
 
+def link_with(address: str) -> str:
+    """The name of the interface of this namespace that has an IPv4 address; '' when none has."""
+    with _links(None) as links:
+        found = links.get_addr(family=socket.AF_INET, address=address)
+        return next((socket.if_indextoname(item["index"]) for item in found), "")
+
+
 def add_default_route(gateway: str, namespace: str) -> None:
     """Send what is not local to a gateway."""
     with _links(namespace) as links:

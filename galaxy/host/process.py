@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from galaxy.host.errors import CommandError, CommandTimeoutError, HostError
+from galaxy.host.files import open_log
 
 BASE_ENV: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -184,7 +185,7 @@ def background(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that lives as long as the block; its streams go to `log`; its group is ended on the way out."""
     with (
-        log.open("ab") as sink,
+        open_log(log) as sink,
         _started(
             tuple(str(word) for word in argv),
             env=env,

@@ -47,6 +47,19 @@ DENIED_CALLS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+# ioctl(2) requests that CAP_SYS_ADMIN opens on a file of the host's file system, or on a terminal, by what they do.
+DENIED_REQUESTS: dict[str, tuple[int, ...]] = {
+    "freezing, trimming and shutting a file system down (FIFREEZE, FITHAW, FITRIM, FS_IOC_SHUTDOWN)": (
+        0xC0045877, 0xC0045878, 0xC0185879, 0x8004587D,
+    ),
+    "typing for somebody else (TIOCSTI, TIOCLINUX)": (0x5412, 0x541C),
+    # linux/btrfs.h: subvolumes and snapshots, the default one, searching trees, names of inodes, sending.
+    "what of btrfs lies outside of the server's folders": (
+        0x50009401, 0x50009417, 0x5000940E, 0x50009418, 0x5000940F, 0x5000943F, 0x40089413, 0xD0009411, 0xC0709411,
+        0xD0009412, 0xC0389423, 0xC038943B, 0x40489426,
+    ),
+}  # fmt: skip
+
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEW{CGROUP,UTS,IPC,USER,PID,NET,NS}
 _EPERM, _ENOSYS = 1, 38
 _ARCHITECTURES = {
@@ -64,6 +77,10 @@ def seccomp(machine: str) -> dict[str, Any]:
     for flag in (1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1):
         has_flag = {"index": 0, "value": flag, "valueTwo": flag, "op": "SCMP_CMP_MASKED_EQ"}
         rules.append({**_refuse(["clone"], _EPERM), "args": [has_flag]})
+    for request in (request for requests in DENIED_REQUESTS.values() for request in requests):
+        # The kernel takes the lower 32 bits (fs/ioctl.c).
+        is_it = {"index": 1, "value": 0xFFFFFFFF, "valueTwo": request, "op": "SCMP_CMP_MASKED_EQ"}
+        rules.append({**_refuse(["ioctl"], _EPERM), "args": [is_it]})
     return {
         "defaultAction": "SCMP_ACT_ALLOW",
         "architectures": list(_ARCHITECTURES.get(machine, ())),

@@ -73,25 +73,32 @@ def _lacks_space(there: os.stat_result, here: os.stat_result) -> bool:
     return there.st_blocks * 512 >= there.st_size > here.st_blocks * 512
 
 
-def equal_attributes(source: Path, target: Path) -> None:
-    """Make owner, mode, extended attributes (POSIX ACLs and NTACLs are such) and times equal; links aren't followed."""
+def equal_attributes(source: Path, target: Path) -> bool:
+    """Make owner, mode, extended attributes (POSIX ACLs and NTACLs are such) and times equal; links aren't followed.
+
+    Returns whether there was a difference, other than in the times.
+    """
     wanted, have = source.lstat(), target.lstat()
+    alike = (wanted.st_uid, wanted.st_gid, wanted.st_mode) == (have.st_uid, have.st_gid, have.st_mode)
     if (wanted.st_uid, wanted.st_gid) != (have.st_uid, have.st_gid):
         os.chown(target, wanted.st_uid, wanted.st_gid, follow_symlinks=False)
         have = target.lstat()  # the kernel has taken set-user-ID away
     if wanted.st_mode != have.st_mode and not stat.S_ISLNK(have.st_mode):
         target.chmod(stat.S_IMODE(wanted.st_mode))
-    _equal_xattrs(source, target)
+    same = _equal_xattrs(source, target)
     os.utime(target, ns=(wanted.st_atime_ns, wanted.st_mtime_ns), follow_symlinks=False)
+    return not (alike and same)
 
 
-def _equal_xattrs(source: Path, target: Path) -> None:
+def _equal_xattrs(source: Path, target: Path) -> bool:
+    """Make them equal; returns whether they were."""
     wanted, have = _xattrs(source), _xattrs(target)
     for name in have.keys() - wanted.keys():
         os.removexattr(target, name, follow_symlinks=False)
     for name, value in wanted.items():
         if have.get(name) != value:
             os.setxattr(target, name, value, follow_symlinks=False)
+    return wanted == have
 
 
 def _xattrs(path: Path) -> dict[str, bytes]:
@@ -111,7 +118,7 @@ def _clone(source: int, target: int) -> bool:
 
 def _copy_data(source: int, target: int, size: int) -> None:
     """Copy all data, and no holes, into an empty file."""
-    for start, end in _extents(source, size):
+    for start, end in extents(source, size):
         at = start
         while at < end:
             copied = _copy_range(source, target, at, min(end - at, _STEP))
@@ -182,7 +189,7 @@ def _write(target: int, block: memoryview, at: int) -> None:
         done += os.pwrite(target, block[done:], at + done)
 
 
-def _extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
+def extents(handle: int, size: int) -> Iterator[tuple[int, int]]:
     """Where a file has data, as start and end."""
     at = 0
     while (start := _data_from(handle, at, size)) < size:

@@ -47,14 +47,19 @@ Survey = Mapping[str, Seen]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """What a pass found (for the next one) and which files of the target it wrote."""
+    """What a pass found (for the next one), which files of the target it wrote, and what else it changed there.
+
+    `touched`: what got other attributes, and the folders in which something came or went. Not every file system makes
+    that durable with the next file that is: btrfs does not.
+    """
 
     seen: Survey
     written: tuple[Path, ...]
+    touched: tuple[Path, ...]
 
     def sync(self) -> None:
-        """Make what was written durable; a file whose source vanished while it was copied is gone again."""
-        for path in self.written:
+        """Make what was changed durable; a file whose source vanished while it was copied is gone again."""
+        for path in (*self.written, *self.touched):
             with suppress(FileNotFoundError):
                 sync_file(path)
 
@@ -78,8 +83,10 @@ def freshen(source: Path, target: Path, seen: Survey, *, alike: Survey | None = 
         if (source / part).is_dir():
             mirror.folder(source / part, target / part, part)
         else:
-            _remove(target / part)
-    return Copied(seen=mirror.found, written=tuple(mirror.written))
+            mirror.remove(target / part)
+    return Copied(
+        seen=mirror.found, written=tuple(mirror.written), touched=tuple(dict.fromkeys(mirror.touched))
+    )
 
 
 def alike(source: Path, target: Path) -> Survey:
@@ -104,11 +111,11 @@ def alike(source: Path, target: Path) -> Survey:
     return found
 
 
-def space_of(folder: Path) -> int:
+def space_of(folder: Path, parts: tuple[str, ...] = PARTS) -> int:
     """The bytes on disk of a state, which may be a running server's: files come and go meanwhile."""
     return sum(
         _blocks(Path(place) / name)
-        for part in PARTS
+        for part in parts
         for place, _, names in os.walk(folder / part)
         for name in names
     )
@@ -129,6 +136,7 @@ class _Mirror:
     alike: Survey = field(default_factory=dict)
     found: dict[str, Seen] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
+    touched: list[Path] = field(default_factory=list)
     links: dict[tuple[int, int], Path] = field(default_factory=dict)
 
     def folder(self, source: Path, target: Path, key: str) -> None:
@@ -136,19 +144,20 @@ class _Mirror:
         now = os.lstat(source)
         unchanged = self._unchanged(key, now)
         if not _is(target, stat.S_IFDIR):
-            _remove(target)
+            self.remove(target)
             target.mkdir(mode=0o700)
+            self.touched.append(target.parent)
         with os.scandir(source) as listing:
             entries = [entry for entry in listing if not _LMDB_LOCK.fullmatch(f"{key}/{entry.name}")]
         names = {entry.name for entry in entries}
         if not unchanged:
             for path in target.iterdir():
                 if path.name not in names:
-                    _remove(path)
+                    self.remove(path)
         for entry in entries:
             self._entry(entry, target / entry.name, f"{key}/{entry.name}")
         if not unchanged:
-            equal_attributes(source, target)
+            self._attributes(source, target)
 
     def _entry(self, entry: os.DirEntry[str], target: Path, key: str) -> None:
         source = Path(entry.path)
@@ -162,23 +171,24 @@ class _Mirror:
                 case stat.S_IFLNK:
                     self._link(source, target, key, now)
                 case stat.S_IFSOCK:
-                    _remove(target)
+                    self.remove(target)
                 case _:
                     self._node(source, target, now)
         except FileNotFoundError:
             if os.path.lexists(source):
                 raise
-            _remove(target)  # it has just been removed or renamed
+            self.remove(target)  # it has just been removed or renamed
 
     def _file(self, source: Path, target: Path, key: str, now: os.stat_result) -> None:
         first = self.links.setdefault((now.st_dev, now.st_ino), target) if now.st_nlink > 1 else target
         unchanged = self._unchanged(key, now)
         if first != target:
             if not _same(first, target):
-                _remove(target)
+                self.remove(target)
                 target.hardlink_to(first)
+                self.touched.append(target.parent)
         elif not unchanged and self._is_alike(key, target):
-            equal_attributes(source, target)
+            self._attributes(source, target)
         elif not unchanged:
             self._copy(source, target, now)
 
@@ -189,7 +199,8 @@ class _Mirror:
 
     def _copy(self, source: Path, target: Path, now: os.stat_result) -> None:
         if now.st_nlink > 1 or not _is(target, stat.S_IFREG) or os.lstat(target).st_nlink > 1:
-            _remove(target)  # what other names of the target's file are to show is not this file's
+            self.remove(target)  # what other names of the target's file are to show is not this file's
+            self.touched.append(target.parent)
         there = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             here = os.open(target, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -200,20 +211,32 @@ class _Mirror:
                 os.close(here)
         finally:
             os.close(there)
-        equal_attributes(source, target)
+        self._attributes(source, target)
 
     def _link(self, source: Path, target: Path, key: str, now: os.stat_result) -> None:
         if self._unchanged(key, now):
             return
-        _remove(target)
+        self.remove(target)
         target.symlink_to(source.readlink())
         equal_attributes(source, target)
+        self.touched.append(target.parent)
 
     def _node(self, source: Path, target: Path, now: os.stat_result) -> None:
         """A named pipe or a device."""
-        _remove(target)
+        self.remove(target)
         os.mknod(target, now.st_mode, now.st_rdev)
         equal_attributes(source, target)
+        self.touched.append(target.parent)
+
+    def remove(self, path: Path) -> None:
+        """Take something away that may be there."""
+        if os.path.lexists(path):
+            _remove(path)
+            self.touched.append(path.parent)
+
+    def _attributes(self, source: Path, target: Path) -> None:
+        if equal_attributes(source, target):
+            self.touched.append(target)
 
     def _unchanged(self, key: str, now: os.stat_result) -> bool:
         """Whether the pass before saw it as it is; notes for the next one how it is."""

@@ -100,9 +100,16 @@ def _began(entry: UpgradeRecord) -> str:
 
 
 def _common(restores: Sequence[UpgradeRecord], one: str, other: str) -> str:
-    """The last state that two come from, by their snapshots' ids: the later is followed back, branch by branch."""
+    """The last state that two come from, by their snapshots' ids: the later is followed back, branch by branch.
+
+    '' when that leads in a circle: an older Galaxy has given ids by a clock that was put back.
+    """
+    met: set[tuple[str, str]] = set()
     while one != other:
         one, other = sorted((one, other))
+        if (one, other) in met:
+            return ""
+        met.add((one, other))
         before = [entry for entry in restores if entry.snapshot < other]
         if not before or before[-1].snapshot < one:
             return one

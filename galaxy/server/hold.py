@@ -53,6 +53,7 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
     if running.alive(server) is None:
         _give_network(entry, server)
     path, table = namespace_of(server), server.container
+    _nft(path, rules(server), "--check")  # before the entry: where nft fails, it fails at lifting a hold too
     with entry.temporarily("hold", f"{path or ''}:{table}"):
         _nft(path, rules(server))
         yield
@@ -121,11 +122,11 @@ def _lift(target: str) -> None:
             raise
 
 
-def _nft(namespace: Path | None, text: str) -> None:
+def _nft(namespace: Path | None, text: str, *options: str) -> None:
     tool = find_tool("nft", "nftables")
     try:
         with nullcontext() if namespace is None else inside_network(namespace):
-            run([tool, "-f", "-"], stdin=text)
+            run([tool, *options, "-f", "-"], stdin=text)
     except CommandError as error:
         raise HostError(
             f"cannot hold connections back with nftables: {error.output.strip()}",

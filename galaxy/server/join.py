@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.host.errors import CommandTimeoutError, GalaxyError, HostError, InputError, ServerError
-from galaxy.host.files import write_atomic
+from galaxy.host.files import open_log, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.lock import locked
 from galaxy.host.process import Completed
@@ -213,8 +213,8 @@ def _join(entry: Entry, server: Server, asked: _Asked, settings: Settings) -> No
     for verb, title in (("join", f"joining {server.config.realm}"), ("sysvol", "copying SYSVOL")):
         with step(title):
             done = _run(server, verb, asked, settings.join_timeout)
-        with (server.log / "join.log").open("a", encoding="utf-8") as log:
-            log.write(done.output.replace(asked.password, "(password)"))
+        with open_log(server.log / "join.log") as log:
+            log.write(done.output.replace(asked.password, "(password)").encode())
         _require(done, server, asked)
     _introduce(server, asked)
 

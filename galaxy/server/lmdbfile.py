@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy.server.tdbfile import FlawError
+from galaxy.server.mapped import FlawError, mapped
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _HEAD = 16  # a page's header
@@ -39,7 +39,7 @@ def is_lmdb(path: Path) -> bool:
 
 def require_sound_lmdb(path: Path) -> None:
     """FlawError when an LMDB file is damaged."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with mapped(path, mmap.ACCESS_READ) as data:
         size, trees = _newest(data)
         for tree in trees:
             pages = _walk(data, size, tree.root, 0) if tree.root != _NO_PAGE else 0

@@ -20,6 +20,8 @@ from galaxy.server.sandbox import Joins, SharesHost
 PRIVATE_SUBNET = ipaddress.IPv4Network("10.213.0.0/24")
 # The bridge is the host's: servers of all its stores are connected to it.
 _BRIDGE = PrivateNetwork().bridge
+# The interface in a private server's namespace.
+_LINK = "eth0"
 
 
 def namespace_of(server: Server) -> Path | None:
@@ -53,6 +55,18 @@ def bring_up(entry: Entry, server: Server) -> None:
                     f"the network namespace {path} of {server.name} is gone",
                     "Make it again, then start the server.",
                 )
+
+
+def link_of(server: Server) -> str:
+    """The interface that has the server's address, as smb.conf may name it; '' when there is none."""
+    match server.config.network:
+        case HostNetwork():
+            return netns.link_with(server.config.address)
+        case PrivateNetwork():
+            return _LINK
+        case NamespaceNetwork(path=path):
+            with netns.inside_network(path):
+                return netns.link_with(server.config.address)
 
 
 def network_is_up(server: Server) -> bool:
@@ -166,15 +180,15 @@ def _make_private(entry: Entry, server: Server, network: PrivateNetwork) -> None
         entry.on_failure("link", end)
         netns.add_veth(
             end,
-            peer="eth0",
+            peer=_LINK,
             into=name,
             bridge=network.bridge,
             note=server.config.address,
             mac=netns.local_mac(name),
         )
-        netns.add_address("eth0", server.config.address, network.prefix, name)
+        netns.add_address(_LINK, server.config.address, network.prefix, name)
         netns.add_default_route(gateway, name)
-        netns.announce("eth0", server.config.address, name)
+        netns.announce(_LINK, server.config.address, name)
 
 
 def _on_bridge(server: Server, network: PrivateNetwork) -> str:

@@ -11,7 +11,7 @@ import string
 from pathlib import Path
 
 from galaxy.host.errors import CommandTimeoutError, HostError, InputError, ServerError
-from galaxy.host.files import MORE_SPACE, says_full
+from galaxy.host.files import MORE_SPACE, says_full, write_atomic
 from galaxy.host.process import Completed
 from galaxy.server.config import Server
 from galaxy.server.container import run_once, runtime_words, sandbox, write_bundle
@@ -51,7 +51,7 @@ def provision(server: Server, password: str, timeout: float) -> None:
             f"the domain {server.config.realm} was not made within {timeout:g} s",
             "Look what keeps the host busy, or raise provision_timeout in galaxy.toml.",
         ) from None
-    (server.log / "provision.log").write_text(done.output.replace(password, "(password)"), encoding="utf-8")
+    write_atomic(server.log / "provision.log", done.output.replace(password, "(password)"))
     if done.returncode != 0:
         raise _refusal(server, done)
 

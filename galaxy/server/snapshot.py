@@ -4,8 +4,10 @@ A running server's state is copied ahead as it comes, which takes its time and d
 held for some milliseconds, what has changed since.
 """
 
+import re
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,8 @@ from galaxy.server import lifecycle, running
 from galaxy.server.config import CONFIG, Network, Server
 from galaxy.server.container import handle
 from galaxy.server.contents import shares_blocks
-from galaxy.server.copying import Copied, copy_state, freshen, space_of
+from galaxy.server.copying import PARTS, Copied, copy_state, freshen, space_of
+from galaxy.server.history import history
 from galaxy.server.kept import ID_TIME, Snapshot, snapshots
 from galaxy.server.rootfs import image_of
 from galaxy.server.sound import damage_in
@@ -26,6 +29,7 @@ from galaxy.server.whole import require_data
 from galaxy.server.writers import first_in_line, writers_held
 
 _PASSES = 4
+_ID = re.compile(r"\d{8}-\d{6}(-\d\d)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +166,11 @@ def discard(server: Server, unwanted: Snapshot) -> None:
         shutil.rmtree(away)
 
 
-def need_space(source: Path, target: Path, purpose: str) -> None:
+def need_space(source: Path, target: Path, purpose: str, parts: tuple[str, ...] = PARTS) -> None:
     """HostError when a state does not fit beside itself; where blocks are shared, it takes next to nothing."""
     place = next(parent for parent in (target, *target.parents) if parent.exists())
     if not shares_blocks(place):
-        require_space(place, space_of(source), purpose)
+        require_space(place, space_of(source, parts), purpose)
 
 
 def _copy_ahead(server: Server, target: Path) -> Copied:
@@ -207,7 +211,21 @@ def _finish(server: Server, ahead: Prepared, copied: Copied, *, held: float, pin
 
 
 def free_id(server: Server) -> str:
-    """The id of a new snapshot: its time in UTC, and a number where a second has several; in the order of age."""
-    now = datetime.now(UTC).strftime(ID_TIME)
-    candidates = (now, *(f"{now}-{number:02}" for number in range(2, 100)))
-    return next(name for name in candidates if not list(server.snapshots.glob(f"*{name}*")))
+    """The id of a new snapshot: its time in UTC, and a number where a second has several; in the order of age.
+
+    It comes after all that were given, whatever the clock says: it may have been put back since.
+    """
+    now = datetime.now(UTC)
+    newest = max((*_ids(server), *(entry.snapshot for entry in history(server))), default="")
+    if (last := newest[: len(now.strftime(ID_TIME))]) > now.strftime(ID_TIME):
+        now = datetime.strptime(last, ID_TIME).replace(tzinfo=UTC) + timedelta(seconds=1)
+    first = now.strftime(ID_TIME)
+    candidates = (first, *(f"{first}-{number:02}" for number in range(2, 100)))
+    return next(name for name in candidates if name > newest)
+
+
+def _ids(server: Server) -> Iterator[str]:
+    """The ids of all snapshots, those too that are half made or half gone; not the names of other folders."""
+    for path in server.snapshots.glob("*"):
+        if found := _ID.search(path.name):
+            yield found[0]

@@ -3,6 +3,7 @@
 Samba itself starts on a damaged database, serves what it can still read of it, and writes into the rest.
 """
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from galaxy.host.errors import ServerError
 from galaxy.server.config import Server
 from galaxy.server.kept import Snapshot
 from galaxy.server.lmdbfile import is_lmdb, require_sound_lmdb
-from galaxy.server.tdbfile import FlawError, require_sound_tdb
+from galaxy.server.mapped import FlawError
+from galaxy.server.tdbfile import require_sound_tdb
 
 # The databases that change in transactions only, so that they are sound whenever Samba ends; in state/private.
 _PATTERNS = ("*.ldb", "sam.ldb.d/*.ldb", "sam.ldb.d/*.tdb", "secrets.tdb")
@@ -37,6 +39,10 @@ def damage_in(state: Path) -> tuple[Path, FlawError] | None:
             (require_sound_lmdb if is_lmdb(file) else require_sound_tdb)(file)
         except FlawError as flaw:
             return file, flaw
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return file, FlawError(f"it cannot be read: {error.strerror}")
     return None
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from galaxy.server.mapped import FlawError, mapped
+
 MAGIC = b"TDB file\n"
 _VERSION = 0x26011967 + 6
 _USED, _DEAD, _FREE = 0x26011999, 0xFEE1DEAD, 0xD9FEE666
@@ -22,10 +24,6 @@ _RECORD = struct.Struct("<6I")  # next, rec_len, key_len, data_len, full_hash, m
 _HEADER = struct.Struct("<32s4I")  # magic, version, hash_size, rwlocks, recovery_start
 _FREE_LIST = 168
 _OBJECTS = (b"DN=", b"GUID=")
-
-
-class FlawError(Exception):
-    """What is wrong with a database file, in words."""
 
 
 def require_sound_tdb(path: Path) -> None:
@@ -51,7 +49,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
     """The file in memory. What is put back there is put back in our copy of its pages only."""
     if path.stat().st_size < _FREE_LIST:
         raise FlawError("it is cut short")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+    with mapped(path, mmap.ACCESS_COPY) as data:
         yield data
 
 

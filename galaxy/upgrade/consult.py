@@ -4,10 +4,13 @@ A newer Samba's tool rewrites an older database when it opens it, `ldbsearch` in
 own image looks at it: inside, while the server runs; in a sandbox of its own on a copy, while it does not.
 """
 
+import errno
+import os
 import secrets
 from importlib.resources import files
+from pathlib import Path
 
-from galaxy.host.errors import ServerError
+from galaxy.host.errors import CommandError, ServerError
 from galaxy.host.journal import Entry
 from galaxy.host.process import Completed, run
 from galaxy.server import running
@@ -18,6 +21,7 @@ from galaxy.server.provision import INIT
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.sandbox import Isolated
 from galaxy.server.script import argv_of
+from galaxy.server.snapshot import need_space
 from galaxy.server.sound import damage_in
 
 _SECONDS = 600.0
@@ -83,12 +87,25 @@ def on_a_copy(
     home = server.store.servers / server.name / f"asked-{secrets.token_hex(3)}"
     copy = Server(store=server.store, config=server.config, home=home)
     with entry.temporarily("tree", home), entry.temporarily("container", handle(copy)):
+        need_space(
+            server.folder, home, f"a look at {server.name}", parts
+        )  # its clients may need what is left
         for part in parts:
             (home / part).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            run(
-                ["cp", "--archive", "--reflink=auto", "--sparse=always", server.folder / part, home / part],
-                timeout=_SECONDS,
-            )
+            _copy(server, server.folder / part, home / part)
         for folder in (copy.state, copy.cache, copy.log, copy.etc_host, copy.bundle):
             folder.mkdir(exist_ok=True)
         return run_inside(copy, argv)
+
+
+def _copy(server: Server, source: Path, target: Path) -> None:
+    """Copy a folder; ServerError when a disk does not give back what it should have."""
+    try:
+        run(["cp", "--archive", "--reflink=auto", "--sparse=always", source, target], timeout=_SECONDS)
+    except CommandError as error:
+        if os.strerror(errno.EIO) not in error.output:
+            raise
+        raise ServerError(
+            f"the database of {server.name} cannot be read: {error.output.strip().splitlines()[-1]}",
+            "See what its disk has (dmesg). A good snapshot can still be put in its place: galaxy restore",
+        ) from None

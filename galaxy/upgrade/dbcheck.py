@@ -3,6 +3,7 @@
 import re
 
 from galaxy.host.errors import ServerError
+from galaxy.host.files import write_atomic
 from galaxy.server.config import Server
 from galaxy.server.container import run_once, sandbox, write_bundle
 from galaxy.server.provision import INIT
@@ -19,7 +20,7 @@ def dbcheck(copy: Server) -> int:
     argv = (INIT, "/usr/bin/samba-tool", "dbcheck", "--cross-ncs")
     box = sandbox(copy, rootfs_of(copy), argv, Isolated())
     done = run_once(copy, write_bundle(copy, box), "", _SECONDS)
-    (copy.log / "dbcheck.log").write_text(done.output, encoding="utf-8")
+    write_atomic(copy.log / "dbcheck.log", done.output)
     found = _SUMMARY.findall(done.output)
     if not found:
         raise ServerError(

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxy.server.tdbfile import FlawError, entries
+from galaxy.server.mapped import FlawError
+from galaxy.server.tdbfile import entries
 
 _NTACL = "security.NTACL"
 _PARTS = ("etc", "state", "cache")

@@ -9,6 +9,7 @@ from galaxy.image.sealed import require_sealed
 from galaxy.release.version import Version
 from galaxy.server.config import HostNetwork, Server
 from galaxy.server.configuration import require_smb_conf
+from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import space_of
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
@@ -40,7 +41,7 @@ def preflight(server: Server, request: UpgradeRequest) -> UpgradePlan:
     if running and not request.rehearsal:
         require_tried(server, ", or leave --no-rehearsal out")
     copies = _COPIES if request.rehearsal else 1
-    need = copies * (space_of(server.folder) + _ROOM)
+    need = copies * (_ROOM + (0 if shares_blocks(server.folder) else space_of(server.folder)))
     require_space(server.folder, need, f"the upgrade of {server.name}")
     require_level(server, new.version, running=running)
     source, target = ImageChoice.of(old), ImageChoice.of(new)

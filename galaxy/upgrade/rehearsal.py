@@ -21,6 +21,7 @@ from galaxy.host.settings import Settings
 from galaxy.host.wording import first_of
 from galaxy.server import lifecycle
 from galaxy.server.config import NamespaceNetwork, Network, Server
+from galaxy.server.network import link_of
 from galaxy.server.snapshot import clone
 from galaxy.upgrade.compare import Comparison, compare
 from galaxy.upgrade.dbcheck import dbcheck
@@ -116,12 +117,18 @@ def _stage(entry: Entry, server: Server) -> Iterator[tuple[Server, float]]:
 
 @contextmanager
 def _network(entry: Entry, server: Server) -> Iterator[NamespaceNetwork]:
-    """A network namespace with nothing in it but the server's address."""
+    """A network namespace with nothing in it but the server's address, at an interface named as the server's own.
+
+    smb.conf may name that one (`interfaces`).
+    """
+    link = link_of(server)
+    if link in {"", "lo"}:
+        link = "lan0"
     name = f"{server.container}+rehearsal"  # no server's name has that sign
     with entry.temporarily("netns", name):
         path = netns.add_namespace(name)
-        netns.add_bridge("lan0", name)
-        netns.add_address("lan0", server.config.address, 24, name)
+        netns.add_bridge(link, name)
+        netns.add_address(link, server.config.address, 24, name)
         yield NamespaceNetwork(path=path)
 
 

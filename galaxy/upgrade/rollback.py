@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict
 
 from galaxy.host.errors import GalaxyError, InputError, PolicyError, ServerError
+from galaxy.host.files import write_atomic
 from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -352,7 +353,7 @@ def _downgrade(server: Server) -> None:
     if not (rootfs_of(server) / _TOOL).exists():
         return  # both versions have the same format: see ways.py
     done = run_inside(server, (PYTHON, f"/{_TOOL}"), _DOWNGRADE_SECONDS)
-    (server.log / "downgrade.log").write_text(done.output, encoding="utf-8")
+    write_atomic(server.log / "downgrade.log", done.output)
     if done.returncode != 0:
         lines = [line for line in done.output.strip().splitlines() if line.strip()]
         raise ServerError(

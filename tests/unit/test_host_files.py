@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from galaxy.host.errors import HostError, InputError
 from galaxy.host.files import (
+    open_log,
     read_password,
     require_space,
     sha256_file,
@@ -221,3 +223,28 @@ def test_the_store_is_where_the_environment_says(monkeypatch) -> None:
     assert default_store().images == Path("/somewhere/images")
     monkeypatch.delenv("GALAXY_ROOT")
     assert default_store().root == Path("/var/lib/galaxy")
+
+
+def test_a_log_is_appended_to(tmp_path: Path) -> None:
+    for word in (b"one", b"two"):
+        with open_log(tmp_path / "log") as log:
+            log.write(word)
+    assert (tmp_path / "log").read_bytes() == b"onetwo"
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "read-pipe"])
+def test_what_has_a_logs_name_is_not_followed(tmp_path: Path, kind: str) -> None:
+    """Root would write where somebody else wants it to."""
+    log, secret = tmp_path / "log", tmp_path / "passwd"
+    with ExitStack() as stack:
+        if kind.endswith("pipe"):
+            os.mkfifo(log)
+            if kind == "read-pipe":
+                stack.callback(os.close, os.open(log, os.O_RDONLY | os.O_NONBLOCK))
+        else:
+            log.symlink_to(secret)
+            if kind == "link":
+                secret.write_text("root")
+        with pytest.raises(HostError, match="is no plain file"):
+            open_log(log)
+    assert secret.exists() == (kind == "link")

@@ -63,6 +63,12 @@ def test_a_branch_that_was_left_is_gone_back_to(server):
     assert base(server, "50") == "10"
 
 
+def test_a_clock_that_was_put_back_leads_nobody_in_a_circle(server):
+    """What a Galaxy of before has written: the state that was left is older, by its id, than the one gone back to."""
+    restore(server, "13", kept="12")
+    assert base(server, "12") == ""
+
+
 def test_a_server_that_joined_anew_has_nothing_in_common_with_before(server):
     record(server, change("b", "a", "", "rejoin"))
     earlier = SimpleNamespace(id="10", taken=NOW - timedelta(days=1))

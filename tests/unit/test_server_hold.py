@@ -128,3 +128,4 @@ def test_a_kernel_without_nftables_is_told(make, fake_bin):
         hold(entry, server),
     ):
         pass
+    assert not list(server.store.journal.iterdir()), "what cannot hold cannot lift a hold either"

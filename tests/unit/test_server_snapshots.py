@@ -12,6 +12,7 @@ from galaxy.host.store import Store
 from galaxy.server import restore
 from galaxy.server.config import Server, ServerConfig, servers
 from galaxy.server.copying import PARTS
+from galaxy.server.history import UpgradeRecord, record
 from galaxy.server.kept import Snapshot, damaged, find_snapshot, snapshots
 from galaxy.server.snapshot import free_id, prune, snapshot
 from galaxy.server.sound import require_sound_snapshot
@@ -155,6 +156,28 @@ def test_ids_of_one_second_differ_and_sort_by_age(server: Server) -> None:
         keep(server, ids[-1])
     assert len(set(ids)) == 12
     assert [one.id for one in snapshots(server)] == ids
+
+
+@pytest.mark.parametrize("left", ["20991231-235959", ".20991231-235959-02.making"])
+def test_ids_sort_by_age_though_the_clock_was_put_back(server: Server, left: str) -> None:
+    (server.snapshots / left).mkdir(parents=True)
+    first = free_id(server)
+    keep(server, first)
+    assert first == "21000101-000000"
+    assert free_id(server) == "21000101-000001"
+
+
+def test_an_id_that_was_pruned_is_not_given_again(server: Server) -> None:
+    record(
+        server,
+        UpgradeRecord(
+            from_image="a" * 64,
+            to_image="b" * 64,
+            snapshot="20991231-235959",
+            committed=datetime.now(UTC),
+        ),
+    )
+    assert free_id(server) == "21000101-000000"
 
 
 def test_pruning_leaves_the_newest_the_young_and_the_pinned(server: Server) -> None:

@@ -1,13 +1,18 @@
 """Damaged databases are told from sound ones, from outside."""
 
+import errno
+import mmap
+import os
 import struct
 from types import SimpleNamespace
 
 import pytest
 
 from galaxy.host.errors import ServerError
+from galaxy.server import mapped, sound
+from galaxy.server.mapped import FlawError
 from galaxy.server.sound import require_sound
-from galaxy.server.tdbfile import FlawError, require_sound_tdb
+from galaxy.server.tdbfile import require_sound_tdb
 
 USED, FREE, RECOVERY = 0x26011999, 0xD9FEE666, 0xF53BC0E7
 BUCKETS, START = 7, 168 + 4 * 8
@@ -102,3 +107,27 @@ def test_the_server_is_told_which_file(tmp_path) -> None:
     with pytest.raises(ServerError, match=r"sam\.ldb\.d/DC=X\.ldb of dc1 is damaged") as told:
         require_sound(server)
     assert "galaxy restore dc1" in told.value.hint
+
+
+def test_what_the_disk_does_not_give_back_is_a_flaw_and_no_signal(tmp_path):
+    """A page behind a file's end raises SIGBUS when it is touched, as one does that cannot be read."""
+    file = tmp_path / "a.tdb"
+    file.write_bytes(bytes(3 * mmap.PAGESIZE))
+    with file.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        mapped._require_readable(data, 0, len(data))
+        os.truncate(file, mmap.PAGESIZE)
+        with pytest.raises(FlawError, match="does not give back"):
+            mapped._require_readable(data, 0, len(data))
+
+
+def test_a_file_that_cannot_be_read_is_damaged(server, monkeypatch):
+    def fail(_file):
+        raise OSError(errno.EIO, "Input/output error")
+
+    (server.state / "private").mkdir(parents=True)
+    (server.state / "private/secrets.tdb").write_bytes(b"x")
+    monkeypatch.setattr(sound, "is_lmdb", fail)
+    with pytest.raises(
+        ServerError, match=r"secrets\.tdb of dc1 is damaged: it cannot be read: Input/output error"
+    ):
+        require_sound(server)

@@ -351,6 +351,9 @@ def test_the_filter_refuses_mounts_modules_and_new_namespaces():
     rules = seccomp("x86_64")["syscalls"]
     plain = {name for rule in rules if "args" not in rule for name in rule["names"]}
     assert {"mount", "bpf", "init_module", "ptrace", "unshare", "setns", "keyctl", "clone3"} <= plain
+    asked = {rule["args"][0]["valueTwo"] for rule in rules if rule["names"] == ["ioctl"]}
+    assert {0xC0045877, 0x5412} <= asked, "FIFREEZE, TIOCSTI"
+    assert not {0x40049409, 0x4020940D} & asked, "FICLONE, FICLONERANGE"
     flags = {rule["args"][0]["value"] for rule in rules if rule["names"] == ["clone"]}
     assert flags == {0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000}
     assert all(rule["action"] == "SCMP_ACT_ERRNO" for rule in rules)
