@@ -181,11 +181,18 @@ def replace_self(argv: Sequence[str | Path], env: Mapping[str, str] | None = Non
 
 @contextmanager
 def background(
-    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    argv: Sequence[str | Path],
+    *,
+    log: Path | int,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that lives as long as the block; its streams go to `log`; its group is ended on the way out."""
+    """A process that lives as long as the block; its group is ended on the way out.
+
+    Its streams go to `log`, a file's name or a descriptor, which stays open.
+    """
     with (
-        open_log(log) as sink,
+        open_log(log) if isinstance(log, Path) else os.fdopen(log, "ab", closefd=False) as sink,
         _started(
             tuple(str(word) for word in argv),
             env=env,

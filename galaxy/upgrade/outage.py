@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from subprocess import Popen, TimeoutExpired  # noqa: TID251 - types; host/process.py starts it
 
 from galaxy.host.errors import ServerError
@@ -122,7 +121,7 @@ def probing(config: ServerConfig) -> Iterator[Probe]:
     argv = [sys.executable, "-m", __name__, config.model_dump_json()]
     env = {"PYTHONPATH": str(package_root("galaxy").parent)}
     try:
-        with background(argv, log=Path(f"/proc/self/fd/{output}"), env=env) as process:
+        with background(argv, log=output, env=env) as process:
             probe = Probe(process=process, output=output)
             probe.wait_ready()
             yield probe

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from site_with_a_dc import made
 
 from galaxy.server.config import HostNetwork, load
+from galaxy.server.network import link_of
 from galaxy.upgrade.rehearsal import evidence_of
 
 _ADDRESS = "10.218.4.11"
@@ -139,7 +141,9 @@ def test_what_fails_with_both_versions_is_told_and_forbids_nothing(site):
     """A server that is meant to do less than clients could want; the last test here, for it moves the server."""
     server = load(site.store, "dc1")
     conf = server.etc / "smb.conf"
-    conf.write_text(conf.read_text().replace("[global]", "[global]\n\ttls enabled = no"))
+    # The rehearsal's network has to have the interface that smb.conf names.
+    text = re.sub(r"\binterfaces = .*", f"interfaces = lo {link_of(server)}", conf.read_text())
+    conf.write_text(text.replace("[global]", "[global]\n\ttls enabled = no"))
     site.well("restart", "dc1")
     told = json.loads(site.well("upgrade", "dc1", site.new, "--json").stdout)
     for checks in (told["rehearsal"]["checks"], told["after"]["checks"]):

@@ -2,6 +2,10 @@
 
 import pytest
 
+from galaxy.server.config import load
+from galaxy.server.script import argv_of
+from galaxy.upgrade.consult import run_inside
+
 
 @pytest.fixture(scope="module")
 def target(machine):
@@ -59,3 +63,22 @@ def test_checks_of_the_host_and_of_signed_time_apply_to_a_server_of_galaxys(mach
     answer = machine.galaxy("verify", "--server", "dc1", *chosen)
     assert answer.code == 0, answer.out + answer.err
     assert "3 passed" in answer.out, answer.out
+
+
+def test_what_would_reach_the_hosts_file_system_is_refused_inside(machine, target):
+    """The filter looks at ioctl's request: nothing is frozen, for /dev/null has nothing that could be.
+
+    Last here: it is a server that is stopped, of which a program can be run as its own processes are.
+    """
+    target()
+    assert machine.galaxy("stop", "dc1").code == 0
+    script = (
+        "import errno, fcntl\n"
+        "def said(request):\n"
+        "    try: fcntl.ioctl(null, request, bytes(64))\n"
+        "    except OSError as error: return errno.errorcode[error.errno]\n"
+        "null = open('/dev/null')\n"
+        "print(*(said(request) for request in (0xC0045877, 0x5412, 0xD0009411, 0x5401)))\n"
+    )
+    done = run_inside(load(machine.store, "dc1"), argv_of(script))
+    assert done.stdout.split() == ["EPERM", "EPERM", "EPERM", "ENOTTY"], done.output
