@@ -59,6 +59,15 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
         yield
 
 
+def is_held(server: Server) -> bool:
+    """Whether a hold is in place: a reload of the host's rules takes it away too (`flush ruleset`)."""
+    try:
+        _nft(namespace_of(server), f"list table inet {server.container}\n")
+    except (HostError, OSError):
+        return False
+    return True
+
+
 def _give_network(entry: Entry, server: Server) -> None:
     """Make the network, in an entry of its own: from the start on it is the server's, whatever becomes of the hold."""
     entry.on_failure("idle network", f"{server.store.root}:{server.name}")

@@ -16,14 +16,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from galaxy.host.errors import GalaxyError, InputError, ServerError
+from galaxy.host.errors import InputError, ServerError
 from galaxy.host.files import sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.host.undo import undoes
-from galaxy.image.catalogue import SHORT
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import lifecycle, running
 from galaxy.server.config import PENDING, Server, ServerConfig, load, pending_server
@@ -33,7 +32,7 @@ from galaxy.server.history import record as remember
 from galaxy.server.hold import hold
 from galaxy.server.kept import RECORD, Snapshot, config_of, read_record
 from galaxy.server.ready import Readiness
-from galaxy.server.rootfs import image_of, rootfs_of
+from galaxy.server.rootfs import image_of, ref_of, rootfs_of
 from galaxy.server.snapshot import free_id, need_space
 from galaxy.server.sound import require_sound_snapshot
 from galaxy.server.swap import exchange, require_movable
@@ -191,21 +190,13 @@ def _describe(server: Server, outgoing: Path, record: RestoreRecord) -> Snapshot
         reason=f"before restore of {record.snapshot}",
         taken=datetime.now(UTC).replace(microsecond=0),
         image_id=server.config.image_id,
-        version=_ref(server),
+        version=ref_of(server),
         running=record.running,
         size=0,
         seconds=0.0,
         held=0.0,
         path=outgoing,
     )
-
-
-def _ref(server: Server) -> str:
-    """The image's reference; a damaged one may be what is gone away from."""
-    try:
-        return image_of(server).ref
-    except (GalaxyError, OSError):
-        return server.config.image_id[:SHORT]
 
 
 def _keep(server: Server, outgoing: Path) -> Snapshot:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from galaxy.host.errors import PolicyError
+from galaxy.host.errors import GalaxyError, PolicyError
 from galaxy.host.mounts import mount_points
 from galaxy.image.catalogue import SHORT, SQUASHFS, Image, load_image
 from galaxy.image.mount import is_intact, mount_point, mounted_root, verify_digest
@@ -33,3 +33,11 @@ def rootfs_of(server: Server) -> Path:
     if str(point) in mount_points():
         return point  # no need to read a manifest of a thousand files at every start
     return mounted_root(server.store, image_of(server))
+
+
+def ref_of(server: Server) -> str:
+    """The reference of a server's image, or what is known of one that is damaged or gone."""
+    try:
+        return image_of(server).ref
+    except (GalaxyError, OSError):
+        return server.config.image_id[:SHORT]

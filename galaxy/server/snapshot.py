@@ -15,14 +15,15 @@ from pathlib import Path
 from galaxy.host.files import require_space, sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
+from galaxy.host.settings import parse_toml
 from galaxy.server import lifecycle, running
-from galaxy.server.config import CONFIG, Network, Server
+from galaxy.server.config import CONFIG, Network, Server, ServerConfig
 from galaxy.server.container import handle
 from galaxy.server.contents import shares_blocks
 from galaxy.server.copying import PARTS, Copied, copy_state, freshen, space_of
 from galaxy.server.history import history
 from galaxy.server.kept import ID_TIME, Snapshot, snapshots
-from galaxy.server.rootfs import image_of
+from galaxy.server.rootfs import image_of, ref_of
 from galaxy.server.sound import damage_in
 from galaxy.server.swap import require_movable, require_own_parts
 from galaxy.server.whole import require_data
@@ -140,6 +141,29 @@ def abandon(server: Server, name: str) -> None:
     for folder in (server.snapshots / f".{name}.making", server.snapshots / name):
         if folder.exists():
             shutil.rmtree(folder)
+
+
+def adopt(server: Server, aside: Path, name: str, reason: str) -> None:
+    """Make a snapshot of a stopped server's state that was put aside on its disk; can be cut off, and called again."""
+    final = server.snapshots / name
+    if final.is_dir():
+        return
+    config = parse_toml(aside / CONFIG, ServerConfig)
+    Snapshot(
+        id=name,
+        name=server.name,
+        reason=reason,
+        taken=datetime.now(UTC).replace(microsecond=0),
+        image_id=config.image_id,
+        version=ref_of(Server(store=server.store, config=config)),
+        running=True,
+        size=space_of(aside),
+        seconds=0.0,
+        held=0.0,
+        path=aside,
+    ).write()
+    aside.rename(final)
+    sync_folder(server.snapshots)
 
 
 def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:

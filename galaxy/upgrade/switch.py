@@ -9,7 +9,7 @@ point. While it is there without its command, no other command touches the serve
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,14 +21,14 @@ from galaxy.host.journal import Entry
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.undo import undoes
-from galaxy.server import lifecycle, snapshot
+from galaxy.server import lifecycle, running, snapshot
 from galaxy.server.config import Server, pending_server
 from galaxy.server.history import UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
-from galaxy.server.hold import hold
+from galaxy.server.hold import hold, is_held
 from galaxy.server.network import network_is_up
 from galaxy.server.rootfs import rootfs_of
-from galaxy.server.swap import swap_back
+from galaxy.server.swap import exchange, swap_back
 from galaxy.upgrade.plan import UpgradePlan
 from galaxy.upgrade.smoke import start_smoked
 
@@ -37,7 +37,10 @@ _TOLD = 0.005
 
 
 class SwitchRecord(BaseModel):
-    """How to get back: the image and the snapshot of before, and whether the new version may have touched the state."""
+    """How to get back: the image and the snapshot of before, and whether the new version may have touched the state.
+
+    `kept`: the snapshot that its state becomes, if clients may have written to it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +49,7 @@ class SwitchRecord(BaseModel):
     running: bool
     sound: bool = True
     touched: bool
+    kept: str = ""
     ready_timeout: float
     stop_timeout: float
 
@@ -222,10 +226,18 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the version and the state from before that change")
+    if record.touched and not record.kept and running.alive(server) is not None and not is_held(server):
+        record = record.model_copy(update={"kept": snapshot.free_id(server)})
+        with suppress(
+            OSError
+        ):  # a full disk must not keep anybody from going back; this process knows it anyway
+            _note(server, record)
     lifecycle.kill_if_running(server)  # its end may be under way already
     lifecycle.clear_but_network(server)
     forget(server, record.snapshot)  # written just before the commit point
     if record.touched:
+        if record.kept:
+            _keep_written(server, record)
         swap_back(server, record.snapshot)
         server = with_image(server, record.image_id)
     else:
@@ -234,6 +246,21 @@ def _return(target: str) -> None:
         start_again(server, record.settings, sound=record.sound)
     server.pending.unlink()
     sync_folder(server.folder)
+
+
+def _keep_written(server: Server, record: SwitchRecord) -> None:
+    """Exchange the state for that of before, and keep it: something has lifted the hold while the new version ran."""
+    aside, final = server.snapshots / f".{record.kept}.making", server.snapshots / record.kept
+    if aside.is_dir() or not final.is_dir():
+        exchange(server.folder, server.snapshots / record.snapshot, aside)
+        try:
+            snapshot.adopt(server, aside, record.kept, "clients may have written to it before it went back")
+        except OSError as error:
+            say(f"{aside} cannot be made a snapshot: {error}")
+    say(
+        f"warning: {server.name}: nothing held clients back any more; what they may have written since is in "
+        f"{final if final.is_dir() else aside}"
+    )
 
 
 def start_again(server: Server, settings: Settings, *, sound: bool) -> None:

@@ -1,0 +1,65 @@
+"""A switch that is cut off after something has lifted its hold: what clients wrote meanwhile is not thrown away."""
+
+import json
+
+import pytest
+from site_with_a_dc import made
+
+from galaxy.server.config import load
+from galaxy.server.execute import exec_
+from galaxy.server.hold import _lift, is_held
+from galaxy.server.network import namespace_of
+from galaxy.upgrade.plan import UpgradeRequest
+from galaxy.upgrade.upgrade import upgrade
+from scenarios.endurance.forked import die, forked
+from scenarios.endurance.leftovers import leftovers
+from scenarios.endurance.points import watch
+
+
+@pytest.fixture(scope="module")
+def site(store, settings):
+    with made(store, settings, "UNHELD.EXAMPLE.ORG", "10.218.5.11") as own:
+        yield own
+
+
+def killed_before_the_commit_point(site, settings, log):
+    """The new version runs by then, and only the hold keeps clients from it."""
+    request = UpgradeRequest(name="dc1", ref=site.new, rehearsal=False)
+
+    def work():
+        watch(lambda name: die() if name == "after start_smoked" else None)
+        upgrade(site.store, settings, request)
+
+    assert forked(work, log=log).killed, log.read_text()[-2000:]
+
+
+def ids(site):
+    return {one["id"] for one in json.loads(site.well("snapshots", "dc1", "--json").stdout)}
+
+
+def test_while_it_is_held_the_state_of_before_is_all_there_is(site, settings, tmp_path):
+    before = ids(site)
+    killed_before_the_commit_point(site, settings, tmp_path / "log")
+    assert is_held(load(site.store, "dc1"))
+    told = site.well("recover").output
+    assert "nothing held clients back" not in told
+    assert site.runs(site.old)
+    assert ids(site) == before
+
+
+def test_what_was_written_without_a_hold_is_kept_as_a_snapshot(site, settings, tmp_path):
+    before = ids(site)
+    killed_before_the_commit_point(site, settings, tmp_path / "log")
+    server = load(site.store, "dc1")
+    _lift(f"{namespace_of(server)}:{server.container}")
+    assert not is_held(server)
+    exec_(server, ("samba-tool", "user", "create", "late", "--random-password"), check=True)
+    told = site.well("recover").output
+    (kept,) = ids(site) - before
+    assert f"what they may have written since is in {server.snapshots / kept}" in told
+    assert site.runs(site.old)
+    assert "late" not in site.users()
+    assert leftovers(load(site.store, "dc1")) == []
+    site.well("restore", "dc1", kept, "--yes")
+    assert site.runs(site.new)
+    assert "late" in site.users()
