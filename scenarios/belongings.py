@@ -8,6 +8,7 @@ _FILES = {
     "state/private/webserver.keytab": "somebody's keytab\n",
     "cache/samba-backup.tar.bz2": "a backup\n",
 }
+_CHANGED = "another plan\n"
 _RIGHT = "dn: sid=S-1-5-21-1-2-3-1000\nobjectClass: privilege\ncomment: galaxy\nprivilege: SeDiskOperatorPrivilege\n"
 _PRIVILEGES = ("-H", "/var/lib/samba/private/privilege.ldb")
 
@@ -21,6 +22,22 @@ def leave(server: Server) -> None:
         file.chmod(0o600)
     _said(server, "net", "conf", "addshare", "team", "/var/lib/samba/shares/team")
     _said(server, "ldbadd", *_PRIVILEGES, stdin=_RIGHT)
+
+
+def change(server: Server) -> None:
+    """Write to the first file, remove the second: what a state of before has otherwise."""
+    plan, keytab, *_ = _FILES
+    (server.folder / plan).write_text(_CHANGED, encoding="utf-8")
+    (server.folder / keytab).unlink()
+
+
+def require_changed(server: Server) -> None:
+    """What was changed is so, and the rest is there."""
+    plan, keytab, *rest = _FILES
+    wrong = [name for name in rest if not _has(server, name, _FILES[name])]
+    wrong += [plan] if not _has(server, plan, _CHANGED) else []
+    wrong += [keytab] if (server.folder / keytab).exists() else []
+    assert not wrong, f"people's files are not what they were made: {', '.join(wrong)}"
 
 
 def require(server: Server) -> None:

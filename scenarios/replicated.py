@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Figures = Mapping[str, float]
 # A worker that dies again and again is started later each time (smb.conf, prefork backoff increment).
 _KDC_SECONDS = 60.0
+# What a KDC says before it ends by a TGT that it cannot read; see `takes_tickets`.
+END_BY_TICKET = "krb5_pac_add_buffer: Assertion"
 
 
 def told(a: Partner, b: Partner) -> Figures:
@@ -94,7 +96,7 @@ def tickets(a: Partner, b: Partner) -> Figures:
         other.pull(source)
         for issuer in (other, source):
             cache = source.kerberos.kinit(f"{name}@{source.target.realm}", word)
-            if issuer is source or _takes_tickets(issuer, source):
+            if issuer is source or takes_tickets(issuer, source):
                 _require_tickets(issuer, other, cache)
                 _use(other, cache, dn, name)
             else:
@@ -103,7 +105,7 @@ def tickets(a: Partner, b: Partner) -> Figures:
     return {"known_refusals": refused}
 
 
-def _takes_tickets(issuer: Partner, source: Partner) -> bool:
+def takes_tickets(issuer: Partner, source: Partner) -> bool:
     """Whether one DC's KDC can read the TGTs of another.
 
     Since 4.19 a TGT's PAC has an empty buffer for claims, and copying that is more than the KDC of 4.18.6 and older
@@ -122,7 +124,7 @@ def _require_tickets(issuer: Partner, other: Partner, cache: str) -> None:
 
 
 def _require_refusal(issuer: Partner, other: Partner, cache: str) -> None:
-    """The known refusal is still one: otherwise `_takes_tickets` has to learn it. Then wait for the KDC's return."""
+    """The known refusal is still one: otherwise `takes_tickets` has to learn it. Then wait for the KDC's return."""
     done = issuer.kerberos.service_ticket(f"ldap/{other.target.fqdn}", cache=cache)
     assert done.returncode != 0, f"{issuer.hostname} takes TGTs that its version was known to die of"
     admin = issuer.target.admin_principal

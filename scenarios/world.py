@@ -7,7 +7,8 @@ from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
 from galaxy.host.files import read_password
-from galaxy.host.process import Completed, run
+from galaxy.host.mounts import mount_points
+from galaxy.host.process import Completed, process_identity, process_lives, run
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
@@ -18,7 +19,7 @@ from galaxy.server.create import CreateRequest, create
 from galaxy.server.execute import exec_
 from galaxy.server.join import JoinRequest, join
 from galaxy.server.lifecycle import remove
-from galaxy.server.running import alive
+from galaxy.server.running import alive, processes
 from scenarios.lab import CLIENT, DOMAIN, REALM, SERVERS, Lab
 from verify.target import Shell, Target
 
@@ -93,8 +94,15 @@ class World:
     def remove(self, hostname: str) -> None:
         """Stop and remove a server with its state; nothing of it is left."""
         server = self.servers.pop(hostname)
+        record = alive(server)
+        ran = [process_identity(pid) for pid in processes(record)] if record is not None else []
         remove(server, self.settings, force=True)
-        assert not server.folder.exists(), f"{server.folder} is still there"
+        left = [
+            *(f"process {who}" for who in ran if who and process_lives(who)),
+            *(f"mount {at}" for at in mount_points() if Path(at).is_relative_to(server.folder)),
+            *(str(at) for at in (server.folder, server.runtime_root / server.container) if at.exists()),
+        ]
+        assert not left, f"of {server.name} is left: {', '.join(left)}"
 
     def image_of(self, server: Server) -> Image:
         """The cell's image that a server runs now."""

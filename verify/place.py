@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from galaxy.gate.run import refs_of
+from galaxy.release.version import Version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -13,6 +16,12 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.cell}@{self.checkpoint}"
+
+    @property
+    def maker(self) -> Version | None:
+        """The version that made the domain: the first that the cell names. None where it is somebody's own."""
+        refs = refs_of(self.cell)
+        return Version.parse(refs[0].partition("+")[0]) if refs else None
 
 
 NOWHERE_ELSE = Place(cell="target", checkpoint="now")

@@ -68,6 +68,11 @@ def is_held(server: Server) -> bool:
     return True
 
 
+def written_unheld(server: Server) -> bool:
+    """Whether clients may write to a server that is in the middle of a change: it runs, and nothing holds them."""
+    return running.alive(server) is not None and not is_held(server)
+
+
 def _give_network(entry: Entry, server: Server) -> None:
     """Make the network, in an entry of its own: from the start on it is the server's, whatever becomes of the hold."""
     entry.on_failure("idle network", f"{server.store.root}:{server.name}")

@@ -8,7 +8,7 @@ before; what was replaced becomes a snapshot itself.
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +29,11 @@ from galaxy.server.config import PENDING, Server, ServerConfig, load, pending_se
 from galaxy.server.copying import copy_state, space_of
 from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
-from galaxy.server.hold import hold
+from galaxy.server.hold import hold, written_unheld
 from galaxy.server.kept import RECORD, Snapshot, config_of, read_record
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, ref_of, rootfs_of
-from galaxy.server.snapshot import free_id, need_space
+from galaxy.server.snapshot import adopt_written, free_id, need_space
 from galaxy.server.sound import require_sound_snapshot
 from galaxy.server.swap import exchange, require_movable
 
@@ -59,6 +59,7 @@ class RestoreRecord(BaseModel):
     doing: Literal["restore"] = "restore"
     snapshot: str
     kept: str = ""
+    written: str = ""
     running: bool
     ready_timeout: float
     stop_timeout: float
@@ -217,12 +218,18 @@ def _return(target: str) -> None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the state before the restore")
+    if not record.written and (server.folder / _OUTGOING).is_dir() and written_unheld(server):
+        record = record.model_copy(update={"written": free_id(server)})
+        with suppress(OSError):  # as after a switch: a full disk keeps nobody from going back
+            write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)
     lifecycle.kill_if_running(server)
     lifecycle.clear(server)
     if record.kept:
         forget(server, record.kept)  # written just before the commit point
     (server.folder / _OUTGOING / RECORD).unlink(missing_ok=True)
     exchange(server.folder, server.folder / _OUTGOING, server.folder / _INCOMING)
+    if record.written:
+        adopt_written(server, server.folder / _INCOMING, record.written)
     shutil.rmtree(server.folder / _INCOMING, ignore_errors=True)  # before the start, which may need its room
     if record.running:
         _start_again(load(server.store, server.name), record.settings)

@@ -143,16 +143,30 @@ def abandon(server: Server, name: str) -> None:
             shutil.rmtree(folder)
 
 
-def adopt(server: Server, aside: Path, name: str, reason: str) -> None:
-    """Make a snapshot of a stopped server's state that was put aside on its disk; can be cut off, and called again."""
+def adopt_written(server: Server, aside: Path, name: str) -> None:
+    """Keep a state that was put aside on the server's disk, because clients may have written to it; tells of it.
+
+    Can be cut off, and called again. A full disk keeps nobody from going back: then the state stays where it is.
+    """
     final = server.snapshots / name
-    if final.is_dir():
-        return
+    try:
+        if not final.is_dir():
+            _adopt(server, aside, name)
+    except OSError as error:
+        final = aside.rename(aside.with_name(f"written-{name}"))
+        say(f"{final} cannot be made a snapshot: {error}")
+    say(
+        f"warning: {server.name}: nothing held clients back any more; what they may have written since is in {final}"
+    )
+
+
+def _adopt(server: Server, aside: Path, name: str) -> None:
+    """Make a snapshot of a stopped server's state that was put aside."""
     config = parse_toml(aside / CONFIG, ServerConfig)
     Snapshot(
         id=name,
         name=server.name,
-        reason=reason,
+        reason="clients may have written to it before it went back",
         taken=datetime.now(UTC).replace(microsecond=0),
         image_id=config.image_id,
         version=ref_of(Server(store=server.store, config=config)),
@@ -162,7 +176,7 @@ def adopt(server: Server, aside: Path, name: str, reason: str) -> None:
         held=0.0,
         path=aside,
     ).write()
-    aside.rename(final)
+    aside.rename(server.snapshots / name)
     sync_folder(server.snapshots)
 
 

@@ -21,11 +21,11 @@ from galaxy.host.journal import Entry
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
 from galaxy.host.undo import undoes
-from galaxy.server import lifecycle, running, snapshot
+from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, pending_server
 from galaxy.server.history import UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
-from galaxy.server.hold import hold, is_held
+from galaxy.server.hold import hold, written_unheld
 from galaxy.server.network import network_is_up
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.swap import exchange, swap_back
@@ -226,7 +226,7 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the version and the state from before that change")
-    if record.touched and not record.kept and running.alive(server) is not None and not is_held(server):
+    if record.touched and not record.kept and written_unheld(server):
         record = record.model_copy(update={"kept": snapshot.free_id(server)})
         with suppress(
             OSError
@@ -237,7 +237,10 @@ def _return(target: str) -> None:
     forget(server, record.snapshot)  # written just before the commit point
     if record.touched:
         if record.kept:
-            _keep_written(server, record)
+            aside = server.snapshots / f".{record.kept}.making"
+            if not (server.snapshots / record.kept).is_dir():
+                exchange(server.folder, server.snapshots / record.snapshot, aside)
+            snapshot.adopt_written(server, aside, record.kept)
         swap_back(server, record.snapshot)
         server = with_image(server, record.image_id)
     else:
@@ -246,21 +249,6 @@ def _return(target: str) -> None:
         start_again(server, record.settings, sound=record.sound)
     server.pending.unlink()
     sync_folder(server.folder)
-
-
-def _keep_written(server: Server, record: SwitchRecord) -> None:
-    """Exchange the state for that of before, and keep it: something has lifted the hold while the new version ran."""
-    aside, final = server.snapshots / f".{record.kept}.making", server.snapshots / record.kept
-    if aside.is_dir() or not final.is_dir():
-        exchange(server.folder, server.snapshots / record.snapshot, aside)
-        try:
-            snapshot.adopt(server, aside, record.kept, "clients may have written to it before it went back")
-        except OSError as error:
-            say(f"{aside} cannot be made a snapshot: {error}")
-    say(
-        f"warning: {server.name}: nothing held clients back any more; what they may have written since is in "
-        f"{final if final.is_dir() else aside}"
-    )
 
 
 def start_again(server: Server, settings: Settings, *, sound: bool) -> None:

@@ -39,6 +39,7 @@ def _full_disk(world: World) -> Figures:
     """The disk fills up under a server at work: it refuses what it can't keep, goes on reading, and recovers."""
     with on_small_disk(world) as disk:
         start(world.dc, world.settings)
+        _require_begun(world)
         write_account(world, ballast=_BYTES)  # so that its size is not why one is refused later
         disk.fill()
         refused = _write_until_refused(world)
@@ -60,6 +61,7 @@ def _read_only(world: World) -> Figures:
             start(world.dc, world.settings)
         disk.remount("rw")
         start(world.dc, world.settings)
+        _require_begun(world)
         write_account(world, ballast=_BYTES)
         disk.remount("abort")
         written = _write_until_refused(world)
@@ -158,7 +160,10 @@ def _refused(world: World, words: str) -> Iterator[None]:
 
 
 def _require_begun(world: World) -> None:
-    """The last service is there too: winbindd, and Samba with it, ends when the clock jumps while it begins."""
+    """The last service is there too: winbindd, and Samba with it, ends when it cannot begin.
+
+    That is so while the clock jumps (its requests time out), or when there is no space for its cache's first record.
+    """
     from verify.clients.waiting import within  # noqa: PLC0415 - only the worker that walks needs it
 
     shell = world.target().shell

@@ -14,9 +14,11 @@ from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, rollback
 from galaxy.upgrade.upgrade import upgrade
 from galaxy.upgrade.ways import Offer, Way
-from scenarios import belongings, replicated
+from scenarios import belongings, bounds, replicated
+from scenarios.bounds import require_within
 from scenarios.catalogue.upgrade import forward
 from scenarios.engine import Scenario, Step
+from scenarios.kept import compared
 from scenarios.lab import SERVERS
 from scenarios.partners import partners, settle
 from scenarios.witness import require_kept, write_account
@@ -38,6 +40,7 @@ def _upgrade(world: World) -> Figures:
     done = upgrade(world.store, world.settings, request)
     assert done.after is not None
     assert done.after.passed, f"after the upgrade: {done.after}"
+    require_within(done.switch.away, bounds.SWITCH_SECONDS, "the switch")
     _write(world)
     return {"away_s": done.switch.away}
 
@@ -46,11 +49,12 @@ def _downgrade(world: World) -> Figures:
     """In place, with everything that was written to the newer version."""
     _require_refused(world, None, "without a decision")
     belongings.leave(world.dc)
-    report = _go(world, Way.DOWNGRADE)
+    with compared(world, "dc1") as comparison:
+        report = _go(world, Way.DOWNGRADE)
     require_kept(world)
     belongings.require(world.dc)
     write_account(world)
-    return _told(report)
+    return {**_told(report), **comparison}
 
 
 def _restore(world: World) -> Figures:
@@ -65,6 +69,7 @@ def _restore(world: World) -> Figures:
     require_kept(world)
     report = _go(world, Way.SNAPSHOT)
     _require_only_lost(world, lost)
+    belongings.require(world.dc)  # from before the snapshot
     write_account(world)
     return _told(report)
 
@@ -87,6 +92,8 @@ def _require_only_lost(world: World, lost: AbstractSet[str]) -> None:
     require_kept(world)
     with partners(world, "dc1") as (dc,):
         there = [dn for dn in given_up if dc.has(dn)]
+        zone = dc.target.dns_domain
+        there += [*dc.dns.texts(zone, "MX"), *dc.dns.texts(f"_imap._tcp.{zone}", "SRV")]
     assert not there, f"the state is not the snapshot's: it has {there[0]}"
 
 
@@ -191,6 +198,7 @@ def _write(world: World) -> None:
 
 def _told(report: RollbackReport) -> Figures:
     assert report.switch is not None
+    require_within(report.switch.away, bounds.BACK_SECONDS, "the way back")
     return {
         "away_s": report.switch.away,
         "stopped_s": report.switch.stopped,

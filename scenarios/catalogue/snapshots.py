@@ -10,6 +10,7 @@ from galaxy.server.lifecycle import start, status, stop
 from galaxy.server.restart import restart
 from galaxy.server.restore import restore
 from galaxy.server.snapshot import prune, snapshot
+from scenarios import belongings
 from scenarios.engine import Scenario, Step
 from scenarios.partners import partners
 from scenarios.witness import require_kept, write_account, writing
@@ -28,6 +29,7 @@ def _begin(world: World) -> Figures:
     ready = start(world.dc, world.settings)
     write_account(world)
     write_account(world)
+    belongings.leave(world.dc)
     return {"ready_s": ready.all}
 
 
@@ -44,6 +46,7 @@ def _snapshot(world: World) -> Figures:
         restart(world.dc, world.settings)
     require_kept(world)
     write_account(world)
+    belongings.change(world.dc)
     world.later = {
         dn: word for dn, word in world.written.items() if dn not in known and dn not in acknowledged[:after]
     }
@@ -58,6 +61,7 @@ def _restore(world: World) -> Figures:
     done = restore(world.dc, wanted, world.settings)
     assert done.ready is not None, "the server ran, and does not run after the restore"
     require_kept(world)
+    belongings.require(world.dc)
     with partners(world, "dc1") as (dc,):
         there = [dn for dn in world.later if dc.has(dn)]
     assert not there, f"the state is not the snapshot's: it has {there[0]}, which was written later"
@@ -75,6 +79,7 @@ def _forward(world: World) -> Figures:
     start(world.dc, world.settings)
     world.written |= world.later
     require_kept(world)
+    belongings.require_changed(world.dc)
     write_account(world)
     return {"restored_s": done.seconds}
 

@@ -78,3 +78,30 @@ def test_the_end_of_a_way_back_is_durable(server, monkeypatch):
     )
     restore._return(f"{server.store.root}:dc1")
     assert synced[-1:] == [(server.folder, False)]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_clients_may_have_written_is_kept(server, moved, monkeypatch, *, held):
+    """The restored state runs, and something has lifted the hold: it is a snapshot before the old one is back."""
+    record = restore.RestoreRecord(snapshot="x", kept="y", running=False, ready_timeout=1, stop_timeout=1)
+    server.pending.write_text(record.model_dump_json())
+    old = server.folder / ".replaced"
+    for part in PARTS:
+        (old / part).mkdir(parents=True)
+    (old / "etc/smb.conf").write_text("old")
+    (server.etc / "smb.conf").write_text("restored, and written to")
+    (old / "server.toml").write_text(server.config.to_toml())
+    monkeypatch.setattr(restore, "written_unheld", lambda _server: not held)
+    for name in ("clear", "kill_if_running"):
+        monkeypatch.setattr(restore.lifecycle, name, lambda _server: None)
+    for _ in range(2):
+        server.pending.write_text(record.model_dump_json())
+        restore._return(f"{server.store.root}:dc1")
+        assert (server.etc / "smb.conf").read_text() == "old"
+        found = [one for one in server.snapshots.iterdir() if one.name != moved.id]
+        assert [(one / "etc/smb.conf").read_text() for one in found] == (
+            [] if held else ["restored, and written to"]
+        )
+        record = record.model_copy(
+            update={"written": "" if held else found[0].name}
+        )  # cut off before its end

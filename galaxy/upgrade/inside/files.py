@@ -16,6 +16,7 @@ DATABASES = (".ldb", ".tdb", ".mdb", ".mdb-lock", ".ldb-lock")
 MOMENTARY = frozenset(("msg.sock", "smbd.tmp", "ldap_priv", "lock", "winbindd_privileged"))
 TAGS = {0x01: "user:", 0x02: "user:%d", 0x04: "group:", 0x08: "group:%d", 0x10: "mask:", 0x20: "other:"}
 BLOCK = 1 << 20
+KEYTAB = b"\x05\x02"
 
 
 def dump_files(sink):
@@ -84,17 +85,26 @@ def posix_acl(raw):
 
 
 def dump_keytab(sink, path):
-    """Every key of a keytab in MIT's format 0x0502: big-endian, each entry with its length; below zero is a hole."""
+    """Every key of a keytab. Of what has its name and is none, or is in another format, the content is told already."""
     with open(path, "rb") as source:
         data = source.read()
+    try:
+        entries = list(keytab_entries(data)) if data[:2] == KEYTAB else []
+    except (struct.error, UnicodeDecodeError):
+        return
+    for principal, number, enctype, key in entries:
+        name = "%s: %s kvno %d enctype %d" % (path, principal, number, enctype)
+        sink.record("keytabs", name, name, {"key": [sink.secret(principal, key)]})
+
+
+def keytab_entries(data):
+    """The entries in MIT's format 0x0502: big-endian, each with its length before it; below zero is a hole."""
     offset = 2
     while offset + 4 <= len(data):
         (length,) = struct.unpack_from(">i", data, offset)
         offset += 4
         if length > 0:
-            principal, number, enctype, key = keytab_entry(data[offset : offset + length])
-            name = "%s: %s kvno %d enctype %d" % (path, principal, number, enctype)
-            sink.record("keytabs", name, name, {"key": [sink.secret(principal, key)]})
+            yield keytab_entry(data[offset : offset + length])
         elif length == 0:
             break
         offset += abs(length)

@@ -1,5 +1,6 @@
 """Service accounts whose password the domain makes and changes (gMSA)."""
 
+from galaxy.release.version import Version
 from verify.bench import Bench
 from verify.check import NotApplicable, check
 from verify.clients.kerberos import Kerberos
@@ -17,6 +18,10 @@ _SINCE = "4.21"
 )
 def test_managed_account(kerberos: Kerberos, ldap: Ldap, bench: Bench, target: Target) -> None:
     if target.since(_SINCE) and not has_root_key(bench):
+        maker = bench.place.maker
+        assert maker is None or maker < Version.parse(_SINCE), (
+            f"{maker} made the domain without a KDS root key"
+        )
         raise NotApplicable(
             "the domain has no KDS root key: `samba-tool domain kds root-key create` makes one"
         )
