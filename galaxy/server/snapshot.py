@@ -8,10 +8,12 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from galaxy.host.errors import InputError
 from galaxy.host.files import require_space, sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
 from galaxy.host.progress import say
@@ -254,7 +256,7 @@ def free_id(server: Server) -> str:
     It comes after all that were given, whatever the clock says: it may have been put back since.
     """
     now = datetime.now(UTC)
-    newest = max((*_ids(server), *(entry.snapshot for entry in history(server))), default="")
+    newest = max(_ids(server), default="")
     if (last := newest[: len(now.strftime(ID_TIME))]) > now.strftime(ID_TIME):
         now = datetime.strptime(last, ID_TIME).replace(tzinfo=UTC) + timedelta(seconds=1)
     first = now.strftime(ID_TIME)
@@ -263,7 +265,9 @@ def free_id(server: Server) -> str:
 
 
 def _ids(server: Server) -> Iterator[str]:
-    """The ids of all snapshots, those too that are half made or half gone; not the names of other folders."""
+    """The ids of all snapshots: those too that are half made or half gone, and those that the history knows."""
     for path in server.snapshots.glob("*"):
         if found := _ID.search(path.name):
             yield found[0]
+    with suppress(InputError):  # a history that cannot be read is no reason for no snapshot
+        yield from (entry.snapshot for entry in history(server))

@@ -228,9 +228,8 @@ def _return(target: str) -> None:
     say(f"{server.name}: going back to the version and the state from before that change")
     if record.touched and not record.kept and written_unheld(server):
         record = record.model_copy(update={"kept": snapshot.free_id(server)})
-        with suppress(
-            OSError
-        ):  # a full disk must not keep anybody from going back; this process knows it anyway
+        # A full disk must not keep anybody from going back; this process knows it anyway.
+        with suppress(OSError):
             _note(server, record)
     lifecycle.kill_if_running(server)  # its end may be under way already
     lifecycle.clear_but_network(server)

@@ -310,3 +310,8 @@ def test_a_damaged_database_of_a_snapshot_is_named_as_the_snapshots(
     with pytest.raises(ServerError, match=f"{made.path}/state/private/secrets.tdb: .*header") as told:
         require_sound_snapshot(server, made, copy)
     assert "galaxy snapshots dc1" in told.value.hint
+
+
+def test_a_damaged_history_keeps_nobody_from_a_snapshot(server: Server) -> None:
+    (server.folder / "upgrades.jsonl").write_text("{")
+    assert free_id(server) > "2026"
