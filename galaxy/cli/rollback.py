@@ -63,7 +63,7 @@ def rollback(  # noqa: PLR0917 - typer hands over every option by name
         ready_store("Rolling a server back", name),
         load_settings(),
         request,
-        show=lambda found: _tell(found, as_json=as_json),
+        show=lambda found: _tell(found, as_json=as_json, agreed=yes),
         confirm=lambda offer: yes or _asked(offer),
     )
     if as_json:
@@ -77,9 +77,9 @@ def _password(file: Path | None) -> str | None:
     return None if file is None else read_password(file)
 
 
-def _tell(plan: RollbackPlan, *, as_json: bool) -> None:
-    """Before anything is done: what will be, or why nothing can be chosen. With --json only a refusal is told."""
-    if plan.way is None:
+def _tell(plan: RollbackPlan, *, as_json: bool, agreed: bool) -> None:
+    """Before anything is done: what will be, or why nothing can be chosen. With --json only what is then refused."""
+    if plan.way is None or (as_json and plan.offer(plan.way).loses and not agreed):
         if as_json:
             print_json(asdict(plan))
         else:

@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from galaxy.host.errors import GalaxyError
+from galaxy.host.errors import GalaxyError, HostError
 from galaxy.host.process import run
 from galaxy.host.undo import undoes
 
@@ -23,6 +23,14 @@ def _remove_tree(target: str) -> None:
         path.unlink()
     elif path.exists():
         shutil.rmtree(path)
+
+
+def require_no_mount(path: Path, purpose: str) -> None:
+    """HostError when something is mounted at or below a folder that is to be removed: it would be emptied."""
+    if found := _mounts_at(path):
+        raise HostError(
+            f"{purpose}: {found[0]} is a mount, and what it holds would be lost", "Unmount it first."
+        )
 
 
 @undoes("mount")

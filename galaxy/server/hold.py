@@ -60,17 +60,15 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
 
 
 def is_held(server: Server) -> bool:
-    """Whether a hold is in place: a reload of the host's rules takes it away too (`flush ruleset`)."""
+    """Whether a hold is in place: a reload of the host's rules takes it away too (`flush ruleset`).
+
+    Where it is not, and should be, clients may have written, though the server runs no more: it may have run since.
+    """
     try:
         _nft(namespace_of(server), f"list table inet {server.container}\n")
     except (HostError, OSError):
         return False
     return True
-
-
-def written_unheld(server: Server) -> bool:
-    """Whether clients may write to a server that is in the middle of a change: it runs, and nothing holds them."""
-    return running.alive(server) is not None and not is_held(server)
 
 
 def _give_network(entry: Entry, server: Server) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from galaxy.host.errors import InputError, InterruptedByUser, PolicyError, ServerError
 from galaxy.host.journal import journal
 from galaxy.host.lock import at_work, locked
+from galaxy.host.mounts import require_no_mount
 from galaxy.host.progress import say
 from galaxy.host.recovery import mentioned, require_uninterrupted
 from galaxy.host.settings import Settings
@@ -138,11 +139,12 @@ def kill_if_running(server: Server) -> None:
 
 
 def remove(server: Server, settings: Settings, *, force: bool = False, former: Server | None = None) -> None:
-    """Remove a server with everything it holds. InputError while it runs, unless `force`.
+    """Remove a server with everything it holds. InputError while it runs, unless `force`; HostError for a mount in it.
 
     `former` is what the server was before somebody renamed its folder: its network has its name from that.
     """
     with locked(server.store, server.lock):
+        require_no_mount(server.folder, f"{server.name} cannot be removed")
         if running.alive(server):
             if not force:
                 raise InputError(

@@ -29,7 +29,7 @@ from galaxy.server.config import PENDING, Server, ServerConfig, load, pending_se
 from galaxy.server.copying import copy_state, space_of
 from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
-from galaxy.server.hold import hold, written_unheld
+from galaxy.server.hold import hold, is_held
 from galaxy.server.kept import RECORD, Snapshot, config_of, read_record
 from galaxy.server.ready import Readiness
 from galaxy.server.rootfs import image_of, ref_of, rootfs_of
@@ -218,7 +218,7 @@ def _return(target: str) -> None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the state before the restore")
-    if not record.written and (server.folder / _OUTGOING).is_dir() and written_unheld(server):
+    if record.running and not record.written and (server.folder / _OUTGOING).is_dir() and not is_held(server):
         record = record.model_copy(update={"written": free_id(server)})
         with suppress(OSError):  # as after a switch: a full disk keeps nobody from going back
             write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)

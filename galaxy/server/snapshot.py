@@ -16,6 +16,7 @@ from pathlib import Path
 from galaxy.host.errors import InputError
 from galaxy.host.files import require_space, sync_file_system, sync_folder, write_atomic
 from galaxy.host.journal import Entry, journal
+from galaxy.host.mounts import require_no_mount
 from galaxy.host.progress import say
 from galaxy.host.settings import parse_toml
 from galaxy.server import lifecycle, running
@@ -158,7 +159,7 @@ def adopt_written(server: Server, aside: Path, name: str) -> None:
         final = aside.rename(aside.with_name(f"written-{name}"))
         say(f"{final} cannot be made a snapshot: {error}")
     say(
-        f"warning: {server.name}: nothing held clients back any more; what they may have written since is in {final}"
+        f"warning: {server.name}: the hold on clients was gone; what they may have written since is in {final}"
     )
 
 
@@ -197,6 +198,7 @@ def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
 
 def discard(server: Server, unwanted: Snapshot) -> None:
     """Remove a snapshot, and what was left of removing others: on a full disk there is no entry for that."""
+    require_no_mount(unwanted.path, f"the snapshot {unwanted.id} of {server.name} cannot be removed")
     for left in server.snapshots.glob(".*.removing"):
         shutil.rmtree(left)
     away = unwanted.path.with_name(f".{unwanted.id}.removing")

@@ -14,6 +14,7 @@ from galaxy.server.copying import space_of
 from galaxy.server.lifecycle import status
 from galaxy.server.ready import answers
 from galaxy.server.rootfs import image_of
+from galaxy.server.smbconf import smb_settings
 from galaxy.server.sound import require_sound
 from galaxy.server.swap import require_movable
 from galaxy.upgrade.levels import require_level
@@ -105,8 +106,13 @@ def _require_sound(server: Server) -> bool:
 
 
 def require_tried(server: Server, otherwise: str = "") -> None:
-    """InputError when smb.conf has changed since the server started with it: going back to it may fail as well."""
+    """InputError when smb.conf has changed since the server started with it: going back to it may fail as well.
+
+    Where it includes others, any file or folder beside it may be what has changed.
+    """
     conf, record = server.etc / "smb.conf", server.record
+    if smb_settings(server) is None:
+        conf = max((server.etc, *server.etc.rglob("*")), key=lambda path: path.lstat().st_mtime_ns)
     if record.exists() and conf.stat().st_mtime_ns > record.stat().st_mtime_ns:
         raise InputError(
             f"{conf} has been written to since {server.name} started: whether any version starts with it is not known",

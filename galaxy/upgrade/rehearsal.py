@@ -16,7 +16,7 @@ from galaxy.host import netns
 from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.files import write_atomic
 from galaxy.host.journal import Entry
-from galaxy.host.progress import step
+from galaxy.host.progress import say, step
 from galaxy.host.settings import Settings
 from galaxy.host.wording import first_of
 from galaxy.server import lifecycle
@@ -209,7 +209,11 @@ def _clients(copy: Server, folder: Path, settings: Settings) -> TierResult:
 
 
 def _keep(copy: Server, evidence: Path) -> None:
-    """Keep the copy's logs for people; its databases go."""
-    if copy.log.is_dir():
+    """Keep the copy's logs for people, as far as that goes; its databases go."""
+    if not copy.log.is_dir():
+        return
+    try:
         shutil.copytree(copy.log, evidence / "log", symlinks=True, dirs_exist_ok=True)
         evidence.chmod(0o700)
+    except OSError as error:  # on a full disk, say: what failed before is the one to tell
+        say(f"not all logs of the rehearsal could be kept: {error}")

@@ -157,12 +157,12 @@ def _require_ready(server: Server, request: RejoinRequest) -> str:
 
 @contextmanager
 def _visitor(server: Server, request: RejoinRequest) -> Iterator[Server]:
-    """A folder with nothing in it but smb.conf, for the older image to ask the other DC from while the server runs."""
+    """A folder with nothing in it but smb.conf and what that includes, for the older image to ask the other DC from."""
     visitor = _newcomer(server, request)
     shutil.rmtree(visitor.folder, ignore_errors=True)
     with journal(server.store, LOOK, server.name) as entry, entry.temporarily("tree", visitor.folder):
         begin(entry, visitor)
-        shutil.copy2(server.etc / "smb.conf", visitor.etc / "smb.conf")
+        shutil.copytree(server.etc, visitor.etc, symlinks=True, dirs_exist_ok=True)
         yield visitor
 
 

@@ -25,7 +25,7 @@ from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server, pending_server
 from galaxy.server.history import UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
-from galaxy.server.hold import hold, written_unheld
+from galaxy.server.hold import hold, is_held
 from galaxy.server.network import network_is_up
 from galaxy.server.rootfs import rootfs_of
 from galaxy.server.swap import exchange, swap_back
@@ -39,7 +39,7 @@ _TOLD = 0.005
 class SwitchRecord(BaseModel):
     """How to get back: the image and the snapshot of before, and whether the new version may have touched the state.
 
-    `kept`: the snapshot that its state becomes, if clients may have written to it.
+    `held`: whether it starts with clients held; `kept`: the snapshot that its state becomes, if they may have written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +49,7 @@ class SwitchRecord(BaseModel):
     running: bool
     sound: bool = True
     touched: bool
+    held: bool = False
     kept: str = ""
     ready_timeout: float
     stop_timeout: float
@@ -116,7 +117,7 @@ def switch(
     history(server)  # it has to be readable: it is written at the commit point
     warm(server.as_image(plan.target.id))
     ahead = snapshot.prepare(entry, server, f"before {plan.target.ref}")
-    record = _back_to(plan, ahead.id, settings, sound=sound)
+    record = _back_to(plan, ahead.id, settings, sound=sound, held=start)
     with ExitStack() as stack:
         if start:
             stack.enter_context(hold(entry, server))
@@ -140,13 +141,14 @@ def switch(
     )
 
 
-def _back_to(plan: UpgradePlan, kept: str, settings: Settings, *, sound: bool) -> SwitchRecord:
+def _back_to(plan: UpgradePlan, kept: str, settings: Settings, *, sound: bool, held: bool) -> SwitchRecord:
     return SwitchRecord(
         image_id=plan.source.id,
         snapshot=kept,
         running=plan.running,
         sound=sound,
         touched=False,
+        held=held,
         ready_timeout=settings.ready_timeout,
         stop_timeout=settings.stop_timeout,
     )
@@ -226,7 +228,7 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the version and the state from before that change")
-    if record.touched and not record.kept and written_unheld(server):
+    if record.touched and record.held and not record.kept and not is_held(server):
         record = record.model_copy(update={"kept": snapshot.free_id(server)})
         # A full disk must not keep anybody from going back; this process knows it anyway.
         with suppress(OSError):

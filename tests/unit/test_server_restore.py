@@ -83,7 +83,7 @@ def test_the_end_of_a_way_back_is_durable(server, monkeypatch):
 @pytest.mark.parametrize("held", [True, False])
 def test_what_clients_may_have_written_is_kept(server, moved, monkeypatch, *, held):
     """The restored state runs, and something has lifted the hold: it is a snapshot before the old one is back."""
-    record = restore.RestoreRecord(snapshot="x", kept="y", running=False, ready_timeout=1, stop_timeout=1)
+    record = restore.RestoreRecord(snapshot="x", kept="y", running=True, ready_timeout=1, stop_timeout=1)
     server.pending.write_text(record.model_dump_json())
     old = server.folder / ".replaced"
     for part in PARTS:
@@ -91,7 +91,8 @@ def test_what_clients_may_have_written_is_kept(server, moved, monkeypatch, *, he
     (old / "etc/smb.conf").write_text("old")
     (server.etc / "smb.conf").write_text("restored, and written to")
     (old / "server.toml").write_text(server.config.to_toml())
-    monkeypatch.setattr(restore, "written_unheld", lambda _server: not held)
+    monkeypatch.setattr(restore, "is_held", lambda _server: held)
+    monkeypatch.setattr(restore, "_start_again", lambda *_: None)
     for name in ("clear", "kill_if_running"):
         monkeypatch.setattr(restore.lifecycle, name, lambda _server: None)
     for _ in range(2):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from galaxy.host import mounts
 from galaxy.host.errors import HostError, InputError, InterruptedByUser, PolicyError, ServerError
 from galaxy.host.process import process_identity
 from galaxy.host.settings import Settings
@@ -379,3 +380,14 @@ def test_a_failed_provision_is_told_in_sambas_words(server, output, kind, says):
     error = _refusal(server, done)
     assert isinstance(error, kind)
     assert says in error.message
+
+
+def test_a_server_with_a_mount_in_it_is_not_removed(server, monkeypatch):
+    """Removing would empty what is mounted there: another disk, or a folder of the host's."""
+    server.write()
+    (server.state / "data").mkdir(parents=True)
+    monkeypatch.setattr(mounts, "mount_points", lambda: ["/", str(server.state / "data")])
+    with pytest.raises(HostError, match=r"dc1 cannot be removed: .*/state/data is a mount"):
+        lifecycle.remove(server, Settings(), force=True)
+    assert (server.folder / "server.toml").exists()
+    assert not list(server.store.journal.glob("*.json"))
