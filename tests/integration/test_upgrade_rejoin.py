@@ -20,7 +20,13 @@ def site(store, settings):
         words = ("--image", own.old, "--realm", "AGAIN.EXAMPLE.ORG", "--network", "private", "--dc", _ADDRESS)
         own.well("join", "dc2", *words, "--address", _PARTNER, "--admin-password-file", str(password))
         own.well("start", "dc2")
-        belongings.leave(load(own.store, "dc1"))
+        server = load(own.store, "dc1")
+        belongings.leave(server)
+        # What smb.conf includes has to be wherever smb.conf is: this version does not start without it.
+        (server.etc / "more.conf").write_text("# nothing\n")
+        conf = server.etc / "smb.conf"
+        conf.write_text(conf.read_text().replace("[global]", "[global]\n\tinclude = /etc/samba/more.conf"))
+        own.well("restart", "dc1")
         yield own
 
 

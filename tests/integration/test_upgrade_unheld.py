@@ -69,4 +69,4 @@ def test_what_was_written_without_a_hold_is_kept_as_a_snapshot(site, settings, t
     site.well("restore", "dc1", kept, "--yes")
     assert site.runs(site.new)
     assert f"late{len(before)}" in site.users()
-    site.well("rollback", "dc1", "--to", min(ids(site)), "--yes")
+    site.well("rollback", "dc1", "--to", max(ids(site)), "--yes")  # the state that the restore has replaced
