@@ -74,7 +74,7 @@ def _given_again(changes: Changes) -> Iterator[str]:
     made = [item for item in changes.objects if item.what == "created" and "objectSid" in item.attributes]
     if made:
         yield (
-            f"the SIDs of {len(made)} accounts made since: those made next get them, and with them whatever other "
+            f"the SIDs of accounts made since ({len(made)}): those made next get them, and with them whatever other "
             "hosts grant by them (files, local groups); take that away there first"
         )
 
