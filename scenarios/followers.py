@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scenarios import bounds
-from scenarios.bounds import require_within
+from scenarios.bounds import CLIENT_SECONDS, require_within
 from scenarios.partners import Partner
 from verify.target import Target
 
@@ -110,7 +109,7 @@ def following(
     assert all(story.logons for story in stories), "a client never logged on"
     figures["meanwhile"] = sum(story.rushed for story in stories)
     assert figures["meanwhile"], "no client logged on while the DC changed"
-    require_within(figures["longest_logon_s"], bounds.CLIENT_SECONDS, "a logon")
+    require_within(figures["longest_logon_s"], CLIENT_SECONDS, "a logon")
 
 
 def _live(

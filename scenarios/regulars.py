@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scenarios import bounds
-from scenarios.bounds import require_within
+from scenarios.bounds import CLIENT_SECONDS, require_within
 from scenarios.tickets import use_tickets
 from scenarios.world import World
 from verify.target import Target
@@ -78,7 +77,7 @@ def at_work(world: World, figures: dict[str, float]) -> Iterator[None]:
         assert not any(thread.is_alive() for thread in threads), "a client still waits for the server"
         for name, client in (("SMB", copier), ("LDAP", searcher)):
             assert not client.failure, f"the {name} client was harmed: {client.failure}"
-            require_within(client.longest, bounds.CLIENT_SECONDS, f"the {name} client's wait")
+            require_within(client.longest, CLIENT_SECONDS, f"the {name} client's wait")
         before.require_good(world.target())
     figures.update(
         smb_client_reconnects=copier.reconnects,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from galaxy.host.errors import GalaxyError
 from galaxy.host.files import read_password
-from galaxy.host.mounts import mount_points
+from galaxy.host.mounts import mounts_at
 from galaxy.host.process import Completed, process_identity, process_lives, run
 from galaxy.host.progress import say
 from galaxy.host.settings import Settings
@@ -99,7 +99,7 @@ class World:
         remove(server, self.settings, force=True)
         left = [
             *(f"process {who}" for who in ran if who and process_lives(who)),
-            *(f"mount {at}" for at in mount_points() if Path(at).is_relative_to(server.folder)),
+            *(f"mount {at}" for at in mounts_at(server.folder)),
             *(str(at) for at in (server.folder, server.runtime_root / server.container) if at.exists()),
         ]
         assert not left, f"of {server.name} is left: {', '.join(left)}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from galaxy.gate.run import refs_of
+from galaxy.gate.run import ref_order, refs_of
 from galaxy.release.version import Version
 
 
@@ -21,7 +21,7 @@ class Place:
     def maker(self) -> Version | None:
         """The version that made the domain: the first that the cell names. None where it is somebody's own."""
         refs = refs_of(self.cell)
-        return Version.parse(refs[0].partition("+")[0]) if refs else None
+        return ref_order(refs[0])[0] if refs else None
 
 
 NOWHERE_ELSE = Place(cell="target", checkpoint="now")

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _BEGAN = "began"
 # How many reasons an error tells: a policy that asks for more meets each of a run's checkpoints.
 _REASONS = 3
+_AGAIN = "Verify that image again on this host."
 _A_CERTIFICATE = "Name a file that galaxy verify has written; galaxy certificate show names an image's."
 
 
@@ -135,9 +136,10 @@ def import_certificate(store: Store, file: Path, policy: Policy) -> Certificate:
     envelope = _read_envelope(file)
     certificate = _verified(store, envelope, file)
     _require_satisfied(certificate, policy, "Ask for one of a whole run: galaxy verify --matrix all")
-    if not _is_for_production(store, certificate.image_id):
-        certificate = replace(certificate, began=None)
-    _require_not_withdrawn(store, certificate, "Verify that image again on this host.")
+    when = withdrawn(store, certificate.image_id)
+    if when is not None and not _is_for_production(store, certificate.image_id):
+        raise _withdrawn_by(when, certificate, _AGAIN)
+    _require_not_withdrawn(store, certificate, _AGAIN)
     _enter(store, certificate.image_id, envelope, None)
     return certificate
 
@@ -196,8 +198,12 @@ def _require_satisfied(certificate: Certificate, policy: Policy, hint: str) -> N
 def _require_not_withdrawn(store: Store, certificate: Certificate, hint: str) -> None:
     when = withdrawn(store, certificate.image_id)
     if when is not None and not certificate.is_later_than(when):
-        why = f"the certificate of {certificate.ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
-        raise PolicyError(why, hint)
+        raise _withdrawn_by(when, certificate, hint)
+
+
+def _withdrawn_by(when: datetime, certificate: Certificate, hint: str) -> PolicyError:
+    why = f"the certificate of {certificate.ref} was withdrawn by the run of {when:%Y-%m-%d %H:%M} UTC"
+    return PolicyError(why, hint)
 
 
 def _statement(

@@ -17,7 +17,7 @@ _ESCAPED = re.compile(rb"\\([0-7]{3})")
 def _remove_tree(target: str) -> None:
     """Remove a folder or file, but never through a mount that is still below it."""
     path = Path(target)
-    if _mounts_at(path):
+    if mounts_at(path):
         raise GalaxyError(f"{path} still holds a mount", "Unmount it first.")
     if path.is_symlink() or path.is_file():
         path.unlink()
@@ -27,7 +27,7 @@ def _remove_tree(target: str) -> None:
 
 def require_no_mount(path: Path, purpose: str) -> None:
     """HostError when something is mounted at or below a folder that is to be removed: it would be emptied."""
-    if found := _mounts_at(path):
+    if found := mounts_at(path):
         raise HostError(
             f"{purpose}: {found[0]} is a mount, and what it holds would be lost", "Unmount it first."
         )
@@ -36,7 +36,7 @@ def require_no_mount(path: Path, purpose: str) -> None:
 @undoes("mount")
 def _unmount(target: str) -> None:
     """Unmount everything at and below a mount point, deepest first."""
-    for point in sorted(_mounts_at(Path(target)), key=len, reverse=True):
+    for point in sorted(mounts_at(Path(target)), key=len, reverse=True):
         run(["umount", point])
 
 
@@ -45,7 +45,7 @@ def as_mounted(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _mounts_at(path: Path) -> list[str]:
+def mounts_at(path: Path) -> list[str]:
     """The mount points at and below a path."""
     place = as_mounted(path)
     return [point for point in mount_points() if Path(point).is_relative_to(place)]

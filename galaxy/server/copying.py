@@ -59,7 +59,7 @@ class Copied:
 
     def sync(self) -> None:
         """Make what was changed durable; a file whose source vanished while it was copied is gone again."""
-        for path in (*self.written, *self.touched):
+        for path in dict.fromkeys((*self.written, *self.touched)):
             with suppress(FileNotFoundError):
                 sync_file(path)
 
@@ -84,9 +84,7 @@ def freshen(source: Path, target: Path, seen: Survey, *, alike: Survey | None = 
             mirror.folder(source / part, target / part, part)
         else:
             mirror.remove(target / part)
-    return Copied(
-        seen=mirror.found, written=tuple(mirror.written), touched=tuple(dict.fromkeys(mirror.touched))
-    )
+    return Copied(seen=mirror.found, written=tuple(mirror.written), touched=tuple(mirror.touched))
 
 
 def alike(source: Path, target: Path) -> Survey:

@@ -32,8 +32,8 @@ from galaxy.server.history import record as remember
 from galaxy.server.hold import hold, is_held
 from galaxy.server.kept import RECORD, Snapshot, config_of, read_record
 from galaxy.server.ready import Readiness
-from galaxy.server.rootfs import image_of, ref_of, rootfs_of
-from galaxy.server.snapshot import adopt_written, free_id, need_space
+from galaxy.server.rootfs import image_of, rootfs_of
+from galaxy.server.snapshot import adopt_written, described, free_id, need_space, shelve
 from galaxy.server.sound import require_sound_snapshot
 from galaxy.server.swap import exchange, require_movable
 
@@ -102,9 +102,10 @@ def restore(
             exchange(server.folder, incoming, outgoing)
             restored = load(server.store, server.name)
             ready = _start(restored, settings) if record.running else None
-            _describe(server, outgoing, record).write()
+            why = f"before restore of {record.snapshot}"
+            described(server, outgoing, record.kept, why, running=record.running).write()
         shutil.rmtree(incoming)
-        kept = _keep(server, outgoing)
+        kept = shelve(server, read_record(outgoing))
     return Restored(server=restored, kept=kept, ready=ready, seconds=time.monotonic() - began)
 
 
@@ -183,33 +184,6 @@ def _start(server: Server, settings: Settings) -> Readiness:
     return lifecycle.start_held(server, settings, in_network=True)
 
 
-def _describe(server: Server, outgoing: Path, record: RestoreRecord) -> Snapshot:
-    """What the state that was replaced will be as a snapshot; its size is counted when nobody waits for it any more."""
-    return Snapshot(
-        id=record.kept,
-        name=server.name,
-        reason=f"before restore of {record.snapshot}",
-        taken=datetime.now(UTC).replace(microsecond=0),
-        image_id=server.config.image_id,
-        version=ref_of(server),
-        running=record.running,
-        size=0,
-        seconds=0.0,
-        held=0.0,
-        path=outgoing,
-    )
-
-
-def _keep(server: Server, outgoing: Path) -> Snapshot:
-    """Make a snapshot of the state that was replaced; the restore has been committed."""
-    kept = read_record(outgoing).model_copy(update={"size": space_of(outgoing)})
-    kept.write()
-    final = server.snapshots / kept.id
-    outgoing.rename(final)
-    sync_folder(server.snapshots)
-    return kept.model_copy(update={"path": final})
-
-
 @undoes("restore")
 def _return(target: str) -> None:
     """Back to the state of before, running if it ran; can be cut off and done again."""
@@ -254,6 +228,6 @@ def _settle(target: str) -> None:
         raise ServerError(f"{outgoing} may hold the state of a server", "Run: galaxy recover")
     if (outgoing / RECORD).exists():
         store = Store(root=outgoing.parent.parent.parent)
-        _keep(load(store, outgoing.parent.name), outgoing)
+        shelve(load(store, outgoing.parent.name), read_record(outgoing))
     elif outgoing.exists():
         shutil.rmtree(outgoing)

@@ -146,41 +146,50 @@ def abandon(server: Server, name: str) -> None:
             shutil.rmtree(folder)
 
 
+def described(replaced: Server, aside: Path, name: str, reason: str, *, running: bool) -> Snapshot:
+    """What a server's state that was put aside will be as a snapshot; `shelve` counts its size."""
+    return Snapshot(
+        id=name,
+        name=replaced.name,
+        reason=reason,
+        taken=datetime.now(UTC).replace(microsecond=0),
+        image_id=replaced.config.image_id,
+        version=ref_of(replaced),
+        running=running,
+        size=0,
+        seconds=0.0,
+        held=0.0,
+        path=aside,
+    )
+
+
+def shelve(server: Server, made: Snapshot) -> Snapshot:
+    """Put a state that lies aside on the server's disk among its snapshots."""
+    kept = made.model_copy(update={"size": space_of(made.path)})
+    kept.write()
+    final = server.snapshots / kept.id
+    kept.path.rename(final)
+    sync_folder(server.snapshots)
+    return kept.model_copy(update={"path": final})
+
+
 def adopt_written(server: Server, aside: Path, name: str) -> None:
-    """Keep a state that was put aside on the server's disk, because clients may have written to it; tells of it.
+    """Keep a state that was put aside, because clients may have written to it; tells of it.
 
     Can be cut off, and called again. A full disk keeps nobody from going back: then the state stays where it is.
     """
     final = server.snapshots / name
     try:
         if not final.is_dir():
-            _adopt(server, aside, name)
+            replaced = Server(store=server.store, config=parse_toml(aside / CONFIG, ServerConfig))
+            why = "clients may have written to it before it went back"
+            shelve(server, described(replaced, aside, name, why, running=True))
     except OSError as error:
         final = aside.rename(aside.with_name(f"written-{name}"))
         say(f"{final} cannot be made a snapshot: {error}")
     say(
         f"warning: {server.name}: the hold on clients was gone; what they may have written since is in {final}"
     )
-
-
-def _adopt(server: Server, aside: Path, name: str) -> None:
-    """Make a snapshot of a stopped server's state that was put aside."""
-    config = parse_toml(aside / CONFIG, ServerConfig)
-    Snapshot(
-        id=name,
-        name=server.name,
-        reason="clients may have written to it before it went back",
-        taken=datetime.now(UTC).replace(microsecond=0),
-        image_id=config.image_id,
-        version=ref_of(Server(store=server.store, config=config)),
-        running=True,
-        size=space_of(aside),
-        seconds=0.0,
-        held=0.0,
-        path=aside,
-    ).write()
-    aside.rename(server.snapshots / name)
-    sync_folder(server.snapshots)
 
 
 def prune(server: Server, keep: int, days: float) -> tuple[Snapshot, ...]:
@@ -257,11 +266,12 @@ def free_id(server: Server) -> str:
 
     It comes after all that were given, whatever the clock says: it may have been put back since.
     """
-    now = datetime.now(UTC)
+    first = datetime.now(UTC).strftime(ID_TIME)
     newest = max(_ids(server), default="")
-    if (last := newest[: len(now.strftime(ID_TIME))]) > now.strftime(ID_TIME):
-        now = datetime.strptime(last, ID_TIME).replace(tzinfo=UTC) + timedelta(seconds=1)
-    first = now.strftime(ID_TIME)
+    if (last := newest[: len(first)]) > first:
+        first = (datetime.strptime(last, ID_TIME).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(
+            ID_TIME
+        )
     candidates = (first, *(f"{first}-{number:02}" for number in range(2, 100)))
     return next(name for name in candidates if name > newest)
 

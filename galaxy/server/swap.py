@@ -7,7 +7,7 @@ from pathlib import Path
 
 from galaxy.host.errors import HostError
 from galaxy.host.files import is_immutable, sync_folder
-from galaxy.host.mounts import as_mounted, mount_points
+from galaxy.host.mounts import mounts_at
 from galaxy.server.config import CONFIG, Server
 from galaxy.server.copying import PARTS
 
@@ -50,8 +50,7 @@ def _require_in_folder(server: Server, path: Path) -> None:
     """
     if not path.is_symlink() and not path.exists():
         return
-    place = as_mounted(path)
-    mounted = next((point for point in mount_points() if Path(point).is_relative_to(place)), "")
+    mounted = next(iter(mounts_at(path)), "")
     if path.is_symlink() or mounted or path.stat().st_dev != server.folder.stat().st_dev:
         what = "a link" if path.is_symlink() else "a mount"
         raise HostError(

@@ -5,14 +5,13 @@ From the first one's death on, the second has the domain to itself.
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from galaxy.server.lifecycle import kill, start, status
 from scenarios import conflicts, masters, replicated, schema
 from scenarios.engine import Scenario, Step
 from scenarios.partners import Partner, linked, partners, settle
 from scenarios.world import World
-from verify.clients.sambalog import deaths, disasters
+from verify.clients.sambalog import deaths, disasters, texts_of
 
 Figures = Mapping[str, float]
 _DBCHECK_SECONDS = 100.0
@@ -120,7 +119,7 @@ def _require_quiet(host: Partner, other: Partner) -> None:
     """
     folder = host.target.log_folder
     assert folder is not None
-    logs = {path.name: _text(path) for path in (*folder.glob("log.*"), folder / "console.log")}
+    logs = texts_of(folder)
     known = 0 if replicated.takes_tickets(host, other) else logs["log.samba"].count(replicated.END_BY_TICKET)
     told = [f"{name}: {line}" for name, text in logs.items() for line in disasters(text)]
     crashes = [line for line in told if _PANIC in line or _TALLOC in line] or told
@@ -129,10 +128,6 @@ def _require_quiet(host: Partner, other: Partner) -> None:
         f"{host.hostname} has crashed {len(crashes)} times, {known} of them as known, and {len(ended)} processes have "
         f"ended: {[*crashes, *ended][:5]}"
     )
-
-
-def _text(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")
 
 
 def _require_sound(host: Partner) -> None:

@@ -14,8 +14,8 @@ from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.rollback import RollbackPlan, RollbackReport, RollbackRequest, rollback
 from galaxy.upgrade.upgrade import upgrade
 from galaxy.upgrade.ways import Offer, Way
-from scenarios import belongings, bounds, replicated
-from scenarios.bounds import require_within
+from scenarios import belongings, replicated
+from scenarios.bounds import BACK_SECONDS, SWITCH_SECONDS, require_within
 from scenarios.catalogue.upgrade import forward
 from scenarios.engine import Scenario, Step
 from scenarios.kept import compared
@@ -40,7 +40,7 @@ def _upgrade(world: World) -> Figures:
     done = upgrade(world.store, world.settings, request)
     assert done.after is not None
     assert done.after.passed, f"after the upgrade: {done.after}"
-    require_within(done.switch.away, bounds.SWITCH_SECONDS, "the switch")
+    require_within(done.switch.away, SWITCH_SECONDS, "the switch")
     _write(world)
     return {"away_s": done.switch.away}
 
@@ -198,7 +198,7 @@ def _write(world: World) -> None:
 
 def _told(report: RollbackReport) -> Figures:
     assert report.switch is not None
-    require_within(report.switch.away, bounds.BACK_SECONDS, "the way back")
+    require_within(report.switch.away, BACK_SECONDS, "the way back")
     return {
         "away_s": report.switch.away,
         "stopped_s": report.switch.stopped,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from galaxy.server.lifecycle import start, stop
 from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import upgrade
-from scenarios import bounds, masters, replicated
-from scenarios.bounds import require_within
+from scenarios import masters, replicated
+from scenarios.bounds import SWITCH_SECONDS, require_within
 from scenarios.catalogue import replication
 from scenarios.catalogue.upgrade import forward
 from scenarios.engine import Scenario, Step
@@ -45,7 +45,7 @@ def _roll(hostname: str, *, rehearsal: bool) -> Callable[[World], Figures]:
             report = upgrade(world.store, world.settings, request, watching=watching)
         assert report.after is not None, "the upgrade took the DC for a stopped one"
         assert report.after.passed, f"after the upgrade: {report.after}"
-        require_within(report.switch.away, bounds.SWITCH_SECONDS, "the switch")
+        require_within(report.switch.away, SWITCH_SECONDS, "the switch")
         assert world.server(hostname).config.image_id == world.images[1].id
         with partners(world, "dc1", "dc2") as (a, b):
             replicated.objects(a, b)

@@ -19,9 +19,8 @@ from galaxy.server.lifecycle import start, status, stop
 from galaxy.upgrade.outage import Seen, probing
 from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import UpgradeReport, upgrade
-from scenarios import bounds
 from scenarios.backups import backed_up, do
-from scenarios.bounds import require_within
+from scenarios.bounds import SWITCH_SECONDS, require_within
 from scenarios.commands import Command, commands
 from scenarios.content import populate, require_logons
 from scenarios.engine import Scenario, Step
@@ -71,7 +70,7 @@ def _require_unharmed(seen: Seen) -> None:
     for name, one in seen.services.items():
         assert one.good > 0, f"{name} never answered: {one}"
         assert (one.refused, one.wrong) == (0, 0), f"clients of {name} were refused or misled: {one}"
-        require_within(one.longest_ms / 1000, bounds.SWITCH_SECONDS, f"the time without {name}")
+        require_within(one.longest_ms / 1000, SWITCH_SECONDS, f"the time without {name}")
 
 
 @contextmanager
@@ -245,7 +244,7 @@ def _move(
         f"it ran before: {runs}, and it was looked after: {report.after}"
     )
     assert report.after is None or report.after.passed, f"after the upgrade: {report.after}"
-    require_within(report.switch.away, bounds.SWITCH_SECONDS, "the switch")
+    require_within(report.switch.away, SWITCH_SECONDS, "the switch")
     assert report.rehearsal is None or not report.rehearsal.checks.before, (
         f"in the rehearsal: {report.rehearsal}"
     )

@@ -19,6 +19,7 @@ from galaxy.cli.process import run_command_line
 from galaxy.host import process
 from galaxy.host.store import Store
 from galaxy.server.config import HostNetwork, Server, ServerConfig
+from galaxy.server.copying import PARTS
 
 # Programs that touch nothing beyond the files they are given, so real ones do no harm.
 HARMLESS = """
@@ -142,6 +143,23 @@ def server(tmp_path: Path, config_with: Callable[..., ServerConfig]) -> Server:
     found.log.mkdir(parents=True)
     found.write()
     return found
+
+
+@pytest.fixture
+def bare_state(tmp_path: Path) -> Path:
+    """The folders of a state, empty."""
+    root = tmp_path / "source"
+    for part in PARTS:
+        (root / part).mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """An empty folder to copy into."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

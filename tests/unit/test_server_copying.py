@@ -12,28 +12,19 @@ from types import SimpleNamespace
 import pytest
 
 from galaxy.server import contents, copying
-from galaxy.server.copying import PARTS, copy_state, freshen, space_of
+from galaxy.server.copying import copy_state, freshen, space_of
 
 PRIVATE = Path("state/private")
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    root = tmp_path / "source"
-    for part in PARTS:
-        (root / part).mkdir(parents=True)
+def source(bare_state: Path) -> Path:
+    root = bare_state
     (root / PRIVATE).mkdir(mode=0o700)
     (root / "etc/smb.conf").write_text("[global]\n")
     (root / PRIVATE / "sam.ldb").write_bytes(os.urandom(300_000))
     (root / PRIVATE / "secrets.tdb").write_bytes(os.urandom(300_000))
     return root
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    folder = tmp_path / "target"
-    folder.mkdir()
-    return folder
 
 
 def facts(root: Path) -> dict[str, object]:

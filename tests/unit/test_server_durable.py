@@ -5,22 +5,7 @@ from pathlib import Path
 import pytest
 
 from galaxy.server import copying
-from galaxy.server.copying import PARTS, Copied, copy_state, freshen
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    root = tmp_path / "source"
-    for part in PARTS:
-        (root / part).mkdir(parents=True)
-    return root
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    folder = tmp_path / "target"
-    folder.mkdir()
-    return folder
+from galaxy.server.copying import Copied, copy_state, freshen
 
 
 def test_what_was_written_and_cannot_be_made_durable_is_told(tmp_path: Path, monkeypatch) -> None:
@@ -32,8 +17,9 @@ def test_what_was_written_and_cannot_be_made_durable_is_told(tmp_path: Path, mon
         Copied(seen={}, written=(tmp_path,), touched=()).sync()
 
 
-def test_all_that_a_pass_changes_is_made_durable(source: Path, target: Path) -> None:
+def test_all_that_a_pass_changes_is_made_durable(bare_state: Path, target: Path) -> None:
     """Not every file system takes along with one file what was done to others: btrfs does not."""
+    source = bare_state
     names = ("mode", "gone", "linked", "kept")
     for name in names:
         (source / "state" / name).write_text(name)

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from galaxy.host import files
+from galaxy.host import files, mounts
 from galaxy.host.errors import HostError, ServerError
 from galaxy.host.journal import journal
 from galaxy.host.store import Store
-from galaxy.server import lifecycle, snapshot, swap
+from galaxy.server import lifecycle, snapshot
 from galaxy.server.config import Server
 from galaxy.server.copying import PARTS
 from galaxy.server.swap import require_movable, require_own_parts
@@ -34,7 +34,7 @@ def fail(why):
 
 def mount(server, monkeypatch, name):
     """As after `mount --bind` of something on the same disk: no device tells."""
-    monkeypatch.setattr(swap, "mount_points", lambda: ["/", str(server.folder.resolve() / name)])
+    monkeypatch.setattr(mounts, "mount_points", lambda: ["/", str(server.folder.resolve() / name)])
 
 
 @pytest.mark.parametrize("name", [*PARTS, "snapshots"])

@@ -1,6 +1,7 @@
 """What Samba's own log says about its processes; its lines are the same from 4.17 to 4.24."""
 
 import re
+from pathlib import Path
 
 # Written by every start of samba (source4/samba/server.c); what is before it was another run of the server.
 _STARTED = re.compile(r"^\s*samba version \S+ started", re.MULTILINE)
@@ -13,6 +14,17 @@ _ENDED = re.compile(
 _DISASTER = re.compile(
     r"INTERNAL ERROR|PANIC|smb_panic|dumping core|talloc: access after free|bad talloc magic"
 )
+
+
+def text_of(log: Path) -> str:
+    """What is in a log, whatever its bytes."""
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def texts_of(folder: Path) -> dict[str, str]:
+    """A server's logs by name; console.log has what its processes wrote to their streams."""
+    files = (path for name in ("log.*", "console.log") for path in folder.glob(name) if path.is_file())
+    return {path.name: text_of(path) for path in files}
 
 
 def disasters(text: str) -> list[str]:

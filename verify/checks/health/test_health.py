@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from verify.bench import Bench
 from verify.check import NotApplicable, check
 from verify.clients.kcc import runs_kcc
 from verify.clients.ldap import samba_version
-from verify.clients.sambalog import deaths, disasters
+from verify.clients.sambalog import deaths, disasters, text_of, texts_of
 from verify.clients.waiting import REGISTRATION, within
 from verify.target import Shell, Target
 
@@ -78,11 +77,9 @@ def _missing(listing: str) -> list[str]:
 def test_logs_tell_no_disaster(target: Target) -> None:
     if target.log_folder is None:
         raise NotApplicable("the target's log folder is not known")
-    # console.log has what the processes wrote to their streams.
-    names = ("log.*", "console.log")
-    files = [path for name in names for path in target.log_folder.glob(name) if path.is_file()]
-    assert files, f"no log files in {target.log_folder}"
-    found = [f"{path.name}: {line}" for path in files for line in disasters(_text(path))]
+    logs = texts_of(target.log_folder)
+    assert logs, f"no log files in {target.log_folder}"
+    found = [f"{name}: {line}" for name, text in logs.items() for line in disasters(text)]
     assert not found, f"{len(found)} lines such as {found[:3]}"
 
 
@@ -94,7 +91,7 @@ def test_logs_tell_no_disaster(target: Target) -> None:
 def test_no_process_died(target: Target) -> None:
     if target.log_folder is None:
         raise NotApplicable("the target's log folder is not known")
-    found = deaths(_text(target.log_folder / "log.samba"))
+    found = deaths(text_of(target.log_folder / "log.samba"))
     assert not found, f"{len(found)} of the server's processes ended by themselves: {found[:3]}"
 
 
@@ -186,10 +183,6 @@ def test_database(shell: Shell) -> None:
     assert done.returncode == min(errors, 1), (
         f"dbcheck ended with {done.returncode}: {_last_lines(done.output)}"
     )
-
-
-def _text(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace")
 
 
 def _last_lines(text: str, count: int = 6) -> str:
