@@ -66,7 +66,7 @@ def bare_restarts(server: Server, settings: Settings) -> Iterator[Callable[[], R
 def _go(server: Server, settings: Settings, process: Running, go: Path) -> Readiness:
     began = time.monotonic()
     go.write_text("go\n", encoding="utf-8")
-    return wait_ready(server, settings.ready_timeout, alive=lambda: process.alive, began=began)
+    return wait_ready(server, settings.ready_timeout, process, began=began)
 
 
 @contextmanager

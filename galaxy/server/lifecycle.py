@@ -262,7 +262,7 @@ def start_held(
         return wait_ready(
             server,
             settings.ready_timeout,
-            alive=lambda: process.alive,
+            process,
             began=began,
             since=before,
             answered=answered,

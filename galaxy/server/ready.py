@@ -1,4 +1,7 @@
-"""Ready means that LDAP, SMB, Kerberos and DNS answer a real question, each asked again every few milliseconds."""
+"""Ready means that LDAP, SMB, Kerberos and DNS answer a real question, each asked again every few milliseconds.
+
+SMB answers once users can log on as well.
+"""
 
 import struct
 import threading
@@ -10,10 +13,12 @@ from pathlib import Path
 from galaxy.host.errors import ServerError
 from galaxy.host.netns import enter_network
 from galaxy.server.config import Server, ServerConfig
+from galaxy.server.logons import require_logons
 from galaxy.server.logs import Marks, telling_lines
 from galaxy.server.network import namespace_of
 from galaxy.server.probes import PROBES
 from galaxy.server.questions import NoAnswerError
+from galaxy.server.running import Running, recorded
 
 _EVERY = 0.01
 _NAMES = {"ldap": "LDAP", "smb": "SMB", "kerberos": "Kerberos", "dns": "DNS"}
@@ -45,6 +50,7 @@ class _Round:
 
     config: ServerConfig
     namespace: Path | None
+    process: Running
     began: float
     tell: Callable[[str], None] = lambda _service: None
     answered: dict[str, float] = field(default_factory=dict)
@@ -64,6 +70,8 @@ class _Round:
     def _answers(self, name: str) -> bool:
         try:
             PROBES[name](self.config)
+            if name == "smb":
+                require_logons(self.process)
         except (OSError, NoAnswerError, ValueError, struct.error) as error:
             self.reasons[name] = getattr(error, "strerror", None) or str(error)
             return False
@@ -75,25 +83,25 @@ class _Round:
 def wait_ready(
     server: Server,
     deadline: float,
+    process: Running,
     *,
-    alive: Callable[[], bool],
     began: float | None = None,
     since: Marks | None = None,
     answered: Callable[[str], None] = lambda _service: None,
 ) -> Readiness:
-    """Wait up to `deadline` seconds for all four services; ends early when the server's processes have died.
+    """Wait up to `deadline` seconds for all four services; ends early when the server's first process has died.
 
     `began` is the monotonic time that the seconds count from; `answered` is told of each service, by the thread that
     asked it. Raises ServerError with what the logs say (`since`: how far they were written when it started).
     """
     began = time.monotonic() if began is None else began
-    shared = _Round(server.config, namespace_of(server), began, answered)
+    shared = _Round(server.config, namespace_of(server), process, began, answered)
     threads = [threading.Thread(target=shared.ask, args=(name,), daemon=True) for name in PROBES]
     for thread in threads:
         thread.start()
     try:
         while len(shared.answered) < len(PROBES):
-            if not alive():
+            if not process.alive:
                 raise _never_up(server, "ended while it started", since)
             if time.monotonic() - began > deadline:
                 raise _never_up(server, _silent(shared, deadline), since)
@@ -105,7 +113,10 @@ def wait_ready(
 
 def answers(server: Server, patience: float = 2.0) -> dict[str, str]:
     """Ask each service of a running server now: why it does not answer within `patience` seconds, or ''."""
-    shared = _Round(server.config, namespace_of(server), time.monotonic())
+    process = recorded(server)
+    if process is None:
+        return dict.fromkeys(PROBES, "the server is not running")
+    shared = _Round(server.config, namespace_of(server), process, time.monotonic())
     threads = [threading.Thread(target=shared.ask, args=(name,), daemon=True) for name in PROBES]
     for thread in threads:
         thread.start()

@@ -85,7 +85,8 @@ def _remove(world: World) -> Figures:
 
 
 def _settled(world: World, ready: Readiness) -> Figures:
-    """The server is up: everything written is there, and it takes something new."""
+    """The server is up: users are let on at once, everything written is there, and it takes something new."""
+    _log_on(world)
     require_kept(world)
     write_account(world)
     return {
@@ -95,6 +96,14 @@ def _settled(world: World, ready: Readiness) -> Figures:
         "kerberos_s": ready.kerberos,
         "dns_s": ready.dns,
     }
+
+
+def _log_on(world: World) -> None:
+    """Ready is a promise: SMB answers before it lets anybody log on, so nothing may come before this in a step."""
+    from verify.clients.smb import logged_on  # noqa: PLC0415 - only the worker that walks needs it
+
+    with logged_on(world.target()):
+        """Being let on is the proof."""
 
 
 LIFECYCLE = Scenario(
@@ -107,7 +116,7 @@ LIFECYCLE = Scenario(
             name="start",
             act=_start,
             checkpoint="started",
-            why="It starts for the first time and answers LDAP, SMB, Kerberos and DNS; an account is written.",
+            why="It starts for the first time, answers, and lets users log on at once; an account is written.",
         ),
         Step(name="stop", act=_stop, why="It stops in an orderly way, and no process is left."),
         Step(

@@ -6,6 +6,7 @@ A test that needs such a program puts a fake one in PATH with `fake_bin` and loo
 
 import os
 import stat
+import subprocess  # noqa: TID251 - a process to be believed and to be ended
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -182,3 +183,14 @@ def netcmd(tmp_path: Path) -> Path:
     (tmp_path / "samba" / "__init__.py").touch()
     (package / "__init__.py").touch()
     return package
+
+
+@pytest.fixture
+def sleeper() -> "Iterator[subprocess.Popen[bytes]]":
+    """A process that is there."""
+    argv = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as sleeping:
+        assert sleeping.stdout is not None
+        sleeping.stdout.readline()
+        yield sleeping
+        sleeping.kill()

@@ -16,7 +16,7 @@ from galaxy.host import mounts
 from galaxy.host.errors import HostError, InputError, InterruptedByUser, PolicyError, ServerError
 from galaxy.host.process import process_identity
 from galaxy.host.settings import Settings
-from galaxy.server import config, container, lifecycle, logs, ports, ready, running
+from galaxy.server import config, container, lifecycle, logs, ports, running
 from galaxy.server.broken import load_to_remove
 from galaxy.server.provision import _refusal
 from galaxy.server.smbconf import require_own_names
@@ -37,17 +37,6 @@ def test_the_password_of_a_join_that_was_killed_at_its_end_goes_with_the_next_co
         assert server.joining.exists(), "its join may still have to be undone"
     with lifecycle.held(server):
         assert not server.joining.exists()
-
-
-@pytest.fixture
-def sleeper():
-    process = subprocess.Popen(
-        [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=-1
-    )
-    process.stdout.readline()
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def test_a_server_runs_while_its_very_process_lives(server, sleeper):
@@ -319,25 +308,6 @@ def test_following_goes_on_in_a_log_that_was_given_another_name(server):
     steps = iter([rotate])
     found = list(logs.follow(lambda: logs.log_files(server), lambda: next(steps, list)() is None, every=0))
     assert sorted(found) == [("log.old", "last"), ("log.samba", "first")]
-
-
-def test_waiting_ends_when_the_server_has(server, monkeypatch):
-    monkeypatch.setattr(ready, "PROBES", dict.fromkeys(("ldap", "smb"), _refuse))
-    (server.log / "log.samba").write_text(
-        "  exit_daemon: daemon failed to start: Samba cannot find its state\n"
-    )
-    with pytest.raises(ServerError, match=r"ended while it started.*\n.*cannot find its state"):
-        ready.wait_ready(server, 60, alive=lambda: False)
-
-
-def test_the_deadline_names_what_does_not_answer_and_why(server, monkeypatch):
-    monkeypatch.setattr(ready, "PROBES", {"ldap": _refuse, "dns": lambda _config: None})
-    with pytest.raises(ServerError, match=r"does not answer within 0.1 s: LDAP \(Connection refused\)\n"):
-        ready.wait_ready(server, 0.1, alive=lambda: True)
-
-
-def _refuse(_config):
-    raise ConnectionRefusedError(111, "Connection refused")
 
 
 def test_listeners_and_their_holders_are_found():

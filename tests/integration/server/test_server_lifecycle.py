@@ -1,11 +1,15 @@
 """One server from creation to removal, through the command line, as an administrator sees it."""
 
 import os
+import signal
 import stat
 import time
 from pathlib import Path
 
 import pytest
+
+from galaxy.server import running
+from galaxy.server.config import load
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +145,30 @@ def test_stop_and_start_keep_the_state(dc):
     answer = dc.galaxy("start", "dc1")
     assert answer.code == 0, answer.err
     assert "kept" in dc.galaxy("exec", "dc1", "--", "samba-tool", "group", "list").out.splitlines()
+
+
+def test_it_is_not_ready_while_nobody_can_log_on(dc):
+    """SMB answers already when winbindd still begins, and each logon fails until it is there."""
+    assert dc.galaxy("stop", "dc1").code == 0
+    starting = dc.begin("start", "dc1")
+    try:
+        _until(lambda: _winbindd(dc), "winbindd")
+        os.kill(winbindd := _winbindd(dc)[0], signal.SIGSTOP)
+        _until(lambda: dc.status("dc1")["services"]["ldap"] == "answers", "LDAP")
+        time.sleep(2)
+        assert starting.poll() is None, starting.communicate()
+        assert "nobody can log on" in dc.status("dc1")["services"]["smb"]
+    finally:
+        os.kill(winbindd, signal.SIGCONT)
+    out, err = starting.communicate(timeout=60)
+    assert (starting.returncode, "ready in" in out) == (0, True), err
+    test_the_password_is_the_administrators(dc)
+
+
+def _winbindd(dc):
+    record = running.recorded(load(dc.store, "dc1"))
+    found = [] if record is None else running.processes(record)
+    return [pid for pid in found if Path(f"/proc/{pid}/comm").read_text().strip() == "winbindd"]
 
 
 def test_logs_show_what_samba_wrote(dc):
