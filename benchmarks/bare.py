@@ -126,11 +126,11 @@ def _remove(group: Path) -> None:
 
 
 def _first_child(pid: int) -> Running:
-    """The first process of the PID namespace: the child of `unshare`, once it is there."""
+    """The first process of the PID namespace: the child of `unshare`, once it is there. It has no container."""
     deadline = time.monotonic() + _COMES_UP
     children = Path(f"/proc/{pid}/task/{pid}/children")
     while not (found := children.read_text(encoding="utf-8").split()):
         assert time.monotonic() < deadline, "the chroot's shell did not come up"
         time.sleep(0.01)
     child = int(found[0])
-    return Running(pid=child, identity=process_identity(child), since="")
+    return Running(pid=child, identity=process_identity(child), since="", container="")

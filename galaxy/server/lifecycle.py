@@ -33,7 +33,7 @@ _KILL_SECONDS = 10.0
 _UNDO_SECONDS = 10.0
 # Far beyond what a write of a client takes, short of what a check of the whole database does.
 _WRITES_SECONDS = 1.0
-_LEFT = "is in the middle of a change that was interrupted; clients cannot connect to it"
+_LEFT = "is in the middle of a change that was interrupted; clients may not be able to connect to it"
 _SAMBA = (running.SAMBA, "--foreground", "--no-process-group")
 
 

@@ -176,19 +176,20 @@ def shelve(server: Server, made: Snapshot) -> Snapshot:
 def adopt_written(server: Server, aside: Path, name: str) -> None:
     """Keep a state that was put aside, because clients may have written to it; tells of it.
 
-    Can be cut off, and called again. A full disk keeps nobody from going back: then the state stays where it is.
+    Can be cut off, and called again. A full disk keeps nobody from going back: then the state stays beside the server.
     """
-    final = server.snapshots / name
+    final, beside = server.snapshots / name, aside.with_name(f"written-{name}")
     try:
-        if not final.is_dir():
+        if not final.is_dir() and not beside.is_dir():
             replaced = Server(store=server.store, config=parse_toml(aside / CONFIG, ServerConfig))
             why = "clients may have written to it before it went back"
             shelve(server, described(replaced, aside, name, why, running=True))
     except OSError as error:
-        final = aside.rename(aside.with_name(f"written-{name}"))
-        say(f"{final} cannot be made a snapshot: {error}")
+        aside.rename(beside)
+        say(f"{beside} cannot be made a snapshot: {error}")
+    place = beside if beside.is_dir() else final
     say(
-        f"warning: {server.name}: the hold on clients was gone; what they may have written since is in {final}"
+        f"warning: {server.name}: the hold on clients was gone; what they may have written since is in {place}"
     )
 
 

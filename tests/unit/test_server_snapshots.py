@@ -1,5 +1,6 @@
 """Snapshots on disk: found, refused, pruned, and exchanged for a state so that a kill leaves one or the other whole."""
 
+import errno
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,12 @@ import pytest
 from galaxy.host.errors import InputError, PolicyError, ServerError
 from galaxy.host.store import Store
 from galaxy.server import restore
+from galaxy.server import snapshot as snapshot_module
 from galaxy.server.config import Server, ServerConfig, servers
 from galaxy.server.copying import PARTS
 from galaxy.server.history import UpgradeRecord, record
 from galaxy.server.kept import Snapshot, damaged, find_snapshot, snapshots
-from galaxy.server.snapshot import free_id, prune, snapshot
+from galaxy.server.snapshot import adopt_written, free_id, prune, snapshot
 from galaxy.server.sound import require_sound_snapshot
 from galaxy.server.swap import exchange, swap_back
 
@@ -315,3 +317,18 @@ def test_a_damaged_database_of_a_snapshot_is_named_as_the_snapshots(
 def test_a_damaged_history_keeps_nobody_from_a_snapshot(server: Server) -> None:
     (server.folder / "upgrades.jsonl").write_text("{")
     assert free_id(server) > "2026"
+
+
+def test_what_cannot_be_made_a_snapshot_stays_and_is_told_of_as_often_as_asked(server, monkeypatch, capsys):
+    def full(_server, _made):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(snapshot_module, "ref_of", lambda _server: "4.22.11")
+    monkeypatch.setattr(snapshot_module, "shelve", full)
+    aside = server.folder / ".aside"
+    fill(aside, "written", NEW)
+    for told in ("No space left", "the hold on clients was gone"):
+        adopt_written(server, aside, "20260102T000000.0")
+        assert told in capsys.readouterr().err
+        assert words(server.folder / "written-20260102T000000.0") == {"written", "new"}
+    assert snapshots(server) == ()
