@@ -1,7 +1,8 @@
 """Clients that are at work while a server is switched under them, and what must be true of them afterwards.
 
 One copies a file over SMB, one searches over LDAP, both connecting anew when they must; Kerberos tickets got before
-must be good afterwards, and so must a service's keytab. They never see the switch coming.
+must be good afterwards, and so must a service's keytab. They never see the switch coming. That they are cut off or have
+to wait is the switch's way; that a server answers them with an error is a failure.
 """
 
 import secrets
@@ -101,7 +102,8 @@ def _thread(work: Callable[[], None], client: _Client) -> threading.Thread:
 
 def _copy(target: Target, client: _Client) -> None:
     """Write a file block by block until the server has been switched, after a lost connection from where it was."""
-    from smbprotocol.exceptions import SMBException  # noqa: PLC0415 - only the worker that walks needs it
+    # Only the worker that walks needs it.
+    from smbprotocol.exceptions import SMBException, SMBResponseException  # noqa: PLC0415
 
     from verify.clients import smb  # noqa: PLC0415
 
@@ -114,6 +116,8 @@ def _copy(target: Target, client: _Client) -> None:
                 copying.require_there(file)
                 copying.go_on(file, client)
                 file.close(get_attributes=False)
+        except SMBResponseException:
+            raise
         except (SMBException, OSError, ValueError) as error:
             client.reconnects += 1
             if not client.patient():
@@ -167,7 +171,7 @@ def _search(target: Target, client: _Client, cache: str) -> None:
     from ldap3.core.exceptions import LDAPException  # noqa: PLC0415
 
     from verify.clients.kerberos import Kerberos  # noqa: PLC0415
-    from verify.clients.ldap import Ldap, LdapRefusedError  # noqa: PLC0415
+    from verify.clients.ldap import Ldap  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="galaxy-client-") as folder:
         kerberos = Kerberos(target, Path(folder))
@@ -182,7 +186,7 @@ def _search(target: Target, client: _Client, cache: str) -> None:
                     answered_after = client.stop.is_set()
                     client.got_something()
                     time.sleep(_PACE)
-            except (LDAPException, LdapRefusedError, GSSError, OSError) as error:
+            except (LDAPException, GSSError, OSError) as error:
                 client.reconnects += 1
                 if not client.patient():
                     raise AssertionError(f"no LDAP for {_PATIENCE:g} s: {error}") from error
