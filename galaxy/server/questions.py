@@ -18,7 +18,11 @@ _MEANINGS = {
     6: " (no such account): do the realm and the netbios name of smb.conf agree with server.toml?",
     68: " (another realm): does the realm of smb.conf agree with server.toml?",
 }
-_DIALECTS = (0x0202, 0x0210, 0x0300, 0x0302)
+# MS-SMB2 2.2.3: SMB 2.0.2 to 3.1.1. Whatever smb.conf leaves of them and of their algorithms, clients get it.
+_DIALECTS = (0x0202, 0x0210, 0x0300, 0x0302, 0x0311)
+_SHA_512 = 1
+_CIPHERS = (2, 1, 4, 3)  # AES-128-GCM, AES-128-CCM, AES-256-GCM, AES-256-CCM
+_SIGNING = (2, 1, 0)  # AES-GMAC, AES-CMAC, HMAC-SHA256
 
 
 class NoAnswerError(Exception):
@@ -73,11 +77,36 @@ def _is_root_dse(config: ServerConfig, _packet: bytes, data: bytes) -> bool:
 
 
 def _negotiate(_config: ServerConfig) -> bytes:
-    """Negotiate SMB 2.0.2 to 3.0.2 (MS-SMB2 2.2.3), framed for TCP (2.1)."""
+    """Negotiate (MS-SMB2 2.2.3), framed for TCP (2.1)."""
     header = struct.pack("<4sHHIHHIIQIIQ16s", b"\xfeSMB", 64, 0, 0, 0, 31, 0, 0, 0, 0, 0, 0, b"")
-    body = struct.pack("<HHHHI16sQ", 36, len(_DIALECTS), 1, 0, 0, secrets.token_bytes(16), 0)
-    packet = header + body + struct.pack(f"<{len(_DIALECTS)}H", *_DIALECTS)
+    salt = secrets.token_bytes(32)
+    contexts = (
+        _context(1, struct.pack("<3H", 1, len(salt), _SHA_512) + salt),
+        _context(2, _counted(_CIPHERS)),
+        _context(8, _counted(_SIGNING)),
+    )
+    dialects = struct.pack(f"<{len(_DIALECTS)}H", *_DIALECTS)
+    begin = _aligned(header + bytes(36) + dialects)
+    body = struct.pack(
+        "<HHHHI16sIHH",
+        *(36, len(_DIALECTS), 1, 0, 0, secrets.token_bytes(16)),
+        *(len(begin), len(contexts), 0),
+    )
+    packet = _aligned(header + body + dialects) + b"".join(map(_aligned, contexts))
     return struct.pack(">I", len(packet)) + packet
+
+
+def _context(kind: int, data: bytes) -> bytes:
+    """One of the negotiate contexts that SMB 3.1.1 has (MS-SMB2 2.2.3.1)."""
+    return struct.pack("<HHI", kind, len(data), 0) + data
+
+
+def _counted(numbers: tuple[int, ...]) -> bytes:
+    return struct.pack(f"<{len(numbers) + 1}H", len(numbers), *numbers)
+
+
+def _aligned(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 8)
 
 
 def _is_negotiated(_config: ServerConfig, _packet: bytes, data: bytes) -> bool:

@@ -9,6 +9,7 @@ import dns.message
 import pytest
 from impacket.krb5.asn1 import AS_REQ
 from pyasn1.codec.der import decoder
+from smbprotocol.connection import SMB2HeaderRequest, SMB3NegotiateRequest
 
 from galaxy.server import probes, wire
 from galaxy.server.config import ServerConfig
@@ -41,6 +42,19 @@ def test_the_as_req_is_one():
     assert [str(part) for part in body["cname"]["name-string"]] == ["DC1$"]
     assert str(body["realm"]) == "AD.EXAMPLE.ORG"
     assert [int(kind) for kind in body["etype"]] == [18, 17, 23]
+
+
+def test_the_negotiation_offers_all_dialects_and_the_algorithms_of_the_newest():
+    header, request = SMB2HeaderRequest(), SMB3NegotiateRequest()
+    header.unpack(QUESTIONS["smb"].packet(CONFIG)[4:])
+    request.unpack(header["data"].get_value())
+    assert request["dialects"].get_value() == [0x0202, 0x0210, 0x0300, 0x0302, 0x0311]
+    hashes, ciphers, signing = (
+        one["data"].get_value() for one in request["negotiate_context_list"].get_value()
+    )
+    assert hashes["hash_algorithms"].get_value() == [1]
+    assert ciphers["ciphers"].get_value() == [2, 1, 4, 3]
+    assert signing["signing_algorithms"].get_value() == [2, 1, 0]
 
 
 def answered(name, answer):

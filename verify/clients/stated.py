@@ -10,6 +10,8 @@ from verify.clients.ldap import Ldap, LdapRefusedError, Session
 from verify.target import Target
 
 _INVALID_CREDENTIALS = 49
+# The end of NT_STATUS_NTLM_BLOCKED, as a Windows error in hexadecimal digits.
+_NTLM_BLOCKED = "data 418,"
 
 
 def mismatch(target: Target) -> str:
@@ -43,6 +45,8 @@ def _wrong_login(ldap: Ldap, target: Target) -> str:
     except LdapRefusedError as error:
         if error.code != _INVALID_CREDENTIALS:
             raise
+        if _NTLM_BLOCKED in error.message:
+            return f"{target.address} has NTLM switched off, and with it simple binds, by which the checks log on"
         return (
             f"{target.address} does not let {target.admin_user} in with the password given: {error.message}"
         )

@@ -193,6 +193,31 @@ def test_a_failed_start_tells_the_logs_reason_and_leaves_it_stopped(dc):
     assert dc.galaxy("start", "dc1").code == 0
 
 
+HARDENED = """
+	server min protocol = SMB3_11
+	server smb encrypt = required
+	server smb3 signing algorithms = AES-128-GMAC
+	server smb3 encryption algorithms = AES-256-GCM
+	ntlm auth = disabled
+	restrict anonymous = 2
+	tls priority = SECURE256:-VERS-ALL:+VERS-TLS1.3
+"""
+
+
+def test_a_hardened_server_is_ready_too(dc):
+    """It speaks the newest dialect only, and knows neither NTLM nor anonymous sessions."""
+    config = dc.folder("dc1") / "etc" / "smb.conf"
+    good = config.read_text()
+    config.write_text(good.replace("[global]", f"[global]{HARDENED}"))
+    try:
+        answer = dc.galaxy("restart", "dc1")
+        assert answer.code == 0, answer.err
+        assert set(dc.status("dc1")["services"].values()) == {"answers"}
+    finally:
+        config.write_text(good)
+        assert dc.galaxy("restart", "dc1").code == 0
+
+
 def test_what_a_full_disk_has_left_of_a_start_is_in_nobodys_way(dc):
     assert dc.galaxy("stop", "dc1").code == 0
     (dc.folder("dc1") / "bundle" / ".pid").touch()

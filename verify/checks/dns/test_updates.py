@@ -16,8 +16,11 @@ from verify.target import Shell, Target
 def test_unsigned_update_refused(dns: Dns) -> None:
     name = unique("gd")
     answer = dns.send(_update(dns, name), tcp=True)
+    made = dns.texts(f"{name}.{dns.zone}", "A")
+    if made:
+        dns.secure_update(f"update delete {name}.{dns.zone} A")
     assert rcode(answer) == "REFUSED", f"an unsigned update got {rcode(answer)}, expected REFUSED"
-    assert dns.texts(f"{name}.{dns.zone}", "A") == [], "refused, and made all the same"
+    assert made == [], "refused, and made all the same"
 
 
 def _update(dns_client: Dns, name: str) -> dns.update.UpdateMessage:
@@ -49,18 +52,21 @@ def test_signed_answer(dns: Dns) -> None:
     assert done.returncode == 0, f"nsupdate does not take the server's answer: {done.output.strip()}"
 
 
-@check("dns.update-others", loses="any user could redirect the server's own name")
-def test_users_may_not_change_others_records(
-    dns: Dns, kerberos: Kerberos, bench: Bench, target: Target
-) -> None:
-    user, own = bench.user, f"{unique('gd')}.{dns.zone}"
+@check("dns.update-others", loses="any user could redirect any name, that of a server too")
+def test_users_may_not_change_others_records(dns: Dns, kerberos: Kerberos, bench: Bench) -> None:
+    user, own, others = bench.user, f"{unique('gd')}.{dns.zone}", f"{unique('gd')}.{dns.zone}"
     cache = kerberos.kinit(user.principal, user.password)
     allowed = dns.secure_update(f"update add {own} 60 A 192.0.2.66", cache=cache)
     assert dns.texts(own, "A"), f"a user's own name is refused too: {allowed.output}"
     dns.secure_update(f"update delete {own} A", cache=cache)
-    done = dns.secure_update(f"update add {target.fqdn} 60 A 192.0.2.66", cache=cache)
-    found = dns.texts(target.fqdn, "A")
-    assert "192.0.2.66" not in found, f"a user changed {target.fqdn}: {found}"
+    # Not the server's own name: where users may change it, clients would be led astray by this very check.
+    dns.secure_update(f"update add {others} 60 A 192.0.2.7")
+    try:
+        done = dns.secure_update(f"update add {others} 60 A 192.0.2.66", cache=cache)
+        found = dns.texts(others, "A")
+    finally:
+        dns.secure_update(f"update delete {others} A")
+    assert found == ["192.0.2.7"], f"a user changed the administrator's record: {found}"
     # An access denied by the database is a SERVFAIL to older versions.
     assert re.search("update failed: (REFUSED|SERVFAIL)", done.output), f"expected a refusal: {done.output}"
 
