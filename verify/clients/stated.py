@@ -10,7 +10,7 @@ from verify.clients.ldap import Ldap, LdapRefusedError, Session
 from verify.target import Target
 
 _INVALID_CREDENTIALS = 49
-# The end of NT_STATUS_NTLM_BLOCKED, as a Windows error in hexadecimal digits.
+# The end of NT_STATUS_NTLM_BLOCKED (0xC0000418): `ntlm auth = disabled`, which ends simple binds too.
 _NTLM_BLOCKED = "data 418,"
 
 
