@@ -157,11 +157,13 @@ def test_a_good_run_walks_each_cell_in_order(run):
             "2 cells on 2 workers, about * s",
             "  life *: 4.1.1, 4.2.2",
             "22 items in 2 cells",
-            "*life?4.1.1?*make: *took 0.5 s",
             "*ended after * s; 1 of 2 cells, about * left",
             "*ended after * s; 2 of 2 cells",
         ]
     )
+    done.stdout.fnmatch_lines(
+        "*life?4.1.1?*make: *took 0.5 s"
+    )  # on a busy host the other cell may have ended before
     assert summary.figures["workers"] == 2
     assert 0 < summary.figures["efficiency"] <= 1
     assert set(summary.slowest_checks) == {"ldap.first", "ldap.second", "health.last"}
