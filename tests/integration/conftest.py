@@ -1,8 +1,8 @@
 """Integration tests: root, real Samba, real mounts.
 
 They use the host's store (or the one that GALAXY_TEST_ROOT names) for what is dear to make, images above all, and
-stores of their own where they break things. Those that run servers share a host network, so they run on one xdist
-worker, one after the other; those that build and look at images run beside them, on another.
+stores of their own where they break things. What shares a host's network runs on one xdist worker, one after the other;
+what builds and looks at images, and what has a host of its own (server/), each runs beside it.
 """
 
 import os
@@ -24,17 +24,23 @@ from galaxy.image.make import make_image
 PACKAGED = "4.17.12"
 
 
-# Files whose tests need no network of the host's; what they share is the store, whose locks they are here to prove.
+# Files whose tests need no network.
 _BUILDS = ("test_bad_source", "test_build_", "test_image_", "test_release_", "test_wheel")
 
 
 # Before xdist reads the marks, also when tests are named one by one.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            group = "builds" if item.path.name.startswith(_BUILDS) else "servers"
-            item.add_marker(pytest.mark.xdist_group(group))
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group(_group(item.path.relative_to(here))))
+
+
+def _group(path: Path) -> str:
+    if path.name.startswith(_BUILDS):
+        return "builds"
+    return "host" if path.parent == Path() else path.parts[0]
 
 
 @pytest.fixture(scope="session")
