@@ -38,7 +38,7 @@ _USERS = 2000
 # The computer of scenarios/inside/content.py, and the version from which services must say if they want RC4.
 _SERVICE, _AES_ALONE = "files1$", Version.parse("4.24.0")
 # Seconds until the other cells have measured their outages.
-_TURN = 120.0
+_TURN = 180.0
 # From here on a backup with the ACLs of before cannot be restored; see galaxy/upgrade/notices.py.
 _SYSVOL_CHANGES = Version.parse("4.24.0")
 
