@@ -69,10 +69,8 @@ class _Round:
 
     def _answers(self, name: str) -> bool:
         try:
-            if name == "smb":
-                require_logons(
-                    self.process
-                )  # first: each negotiation costs a starting server 25 ms of a processor
+            if name == "smb":  # before the negotiation, which costs a starting server 25 ms of a processor
+                require_logons(self.process)
             PROBES[name](self.config)
         except (OSError, NoAnswerError, ValueError, struct.error) as error:
             self.reasons[name] = getattr(error, "strerror", None) or str(error)

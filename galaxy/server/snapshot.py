@@ -270,9 +270,8 @@ def free_id(server: Server) -> str:
     first = datetime.now(UTC).strftime(ID_TIME)
     newest = max(_ids(server), default="")
     if (last := newest[: len(first)]) > first:
-        first = (datetime.strptime(last, ID_TIME).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(
-            ID_TIME
-        )
+        after = datetime.strptime(last, ID_TIME).replace(tzinfo=UTC) + timedelta(seconds=1)
+        first = after.strftime(ID_TIME)
     candidates = (first, *(f"{first}-{number:02}" for number in range(2, 100)))
     return next(name for name in candidates if name > newest)
 

@@ -161,9 +161,8 @@ def test_a_good_run_walks_each_cell_in_order(run):
             "*ended after * s; 2 of 2 cells",
         ]
     )
-    done.stdout.fnmatch_lines(
-        "*life?4.1.1?*make: *took 0.5 s"
-    )  # on a busy host the other cell may have ended before
+    # By itself: on a busy host the other cell may have ended before.
+    done.stdout.fnmatch_lines("*life?4.1.1?*make: *took 0.5 s")
     assert summary.figures["workers"] == 2
     assert 0 < summary.figures["efficiency"] <= 1
     assert set(summary.slowest_checks) == {"ldap.first", "ldap.second", "health.last"}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from spoils import OPEN
 
 from galaxy.server.config import load
 from galaxy.server.script import argv_of
@@ -35,13 +36,13 @@ SETTINGS = {
 }
 # What is written into the directory and sysvol: the checks that find it.
 STATE = {
-    'replace(krbtgt, "userAccountControl", "512")': ("security.krbtgt-disabled",),
-    'replace(domain, "pwdProperties", "0"); replace(domain, "minPwdLength", "0")': (
+    'replace(db, krbtgt, "userAccountControl", ["512"])': ("security.krbtgt-disabled",),
+    'replace(db, domain, "pwdProperties", ["0"]); replace(db, domain, "minPwdLength", ["0"])': (
         "ldap.password-complexity",
         "kerberos.kpasswd-weak",
     ),
-    'replace(domain, "pwdHistoryLength", "0")': ("ldap.password-history",),
-    'replace(service, "dSHeuristics", "0000002"); allow("(A;CI;GR;;;AN)")': (
+    'replace(db, domain, "pwdHistoryLength", ["0"])': ("ldap.password-history",),
+    'replace(db, service, "dSHeuristics", ["0000002"]); allow("(A;CI;GR;;;AN)")': (
         "ldap.anonymous-refused",
         "security.anonymous-ldap-refused",
     ),
@@ -53,37 +54,24 @@ STATE = {
         "security.machine-accounts-refused",
     ),
     'raw(guest, "instanceType", "0")': ("health.dbcheck",),
-    'shutil.rmtree(f"{sysvol}/Policies/{{31B2F340-016D-11D2-945F-00C04FB984F9}}")': (
+    'shutil.rmtree(f"{policies}/{{31B2F340-016D-11D2-945F-00C04FB984F9}}")': (
         "sysvol.default-policies",
         "sysvol.policies-match-directory",
     ),
 }
-OPEN = """
-import os
+PLANT = """
 import shutil
-import ldb
-from samba.auth import system_session
-from samba.param import LoadParm
-from samba.samdb import SamDB
 from samba.sd_utils import SDUtils
-lp = LoadParm(); lp.load_default()
-db = SamDB(session_info=system_session(), lp=lp)
+db = sam()
 domain = ldb.Dn(db, db.domain_dn())
-def account(name):
-    return db.search(domain, ldb.SCOPE_SUBTREE, f"(sAMAccountName={name})", attrs=["1.1"])[0].dn
-krbtgt, guest = account("krbtgt"), account("Guest")
+krbtgt, guest = dn(db, "(sAMAccountName=krbtgt)"), dn(db, "(sAMAccountName=Guest)")
 service = ldb.Dn(db, f"CN=Directory Service,CN=Windows NT,CN=Services,CN=Configuration,{domain}")
-PRIVATE = "/var/lib/samba/private"
-sysvol = "/var/lib/samba/sysvol/" + lp.get("realm").lower()
-def replace(dn, attribute, value):
-    message = ldb.Message(dn)
-    message[attribute] = ldb.MessageElement([value], ldb.FLAG_MOD_REPLACE, attribute)
-    db.modify(message)
-def raw(dn, attribute, value):
+policies = "/var/lib/samba/sysvol/" + lp.get("realm").lower() + "/Policies"
+def raw(where, attribute, value):
     wanted = f"{domain}.LDB".upper()
-    files = [name for name in os.listdir(f"{PRIVATE}/sam.ldb.d") if name.upper() == wanted]
-    store = ldb.Ldb(f"tdb://{PRIVATE}/sam.ldb.d/{files[0]}", options=["modules:"])
-    message = ldb.Message(ldb.Dn(store, str(dn)))
+    files = [name for name in os.listdir(f"{P}sam.ldb.d") if name.upper() == wanted]
+    store = ldb.Ldb(f"tdb://{P}sam.ldb.d/{files[0]}", options=["modules:"])
+    message = ldb.Message(ldb.Dn(store, str(where)))
     message[attribute] = ldb.MessageElement([value], ldb.FLAG_MOD_REPLACE, attribute)
     store.modify(message)
 def allow(ace):
@@ -127,7 +115,7 @@ def test_a_setting_that_is_wrong_is_found(dc, tmp_path):
 
 
 def test_what_is_wrong_in_the_directory_and_in_sysvol_is_found(dc, tmp_path):
-    done = run_inside(load(dc.store, "dc1"), argv_of(OPEN + "\n".join(STATE)))
+    done = run_inside(load(dc.store, "dc1"), argv_of(OPEN + PLANT + "\n".join(STATE)))
     assert done.returncode == 0, done.output
     wanted = {name for names in STATE.values() for name in names}
     assert wanted - found(dc, wanted, tmp_path) == set()
