@@ -60,6 +60,23 @@ def require_kept(world: World) -> int:
 _QUERY = "(|(cn=kept*)(cn=burst*))"
 
 
+def last_rid(world: World) -> int:
+    """The highest RID that an account of the domain has, of now."""
+    target = world.target()
+    with _session(target) as session:
+        found = session.search(target.base_dn, "(sAMAccountName=*)", ["objectSid"])
+    return max(int.from_bytes(entry.raw("objectSid")[-4:], "little") for entry in found)
+
+
+def require_new_sids(world: World, given: int) -> None:
+    """An account that is made now has a SID that none had before: the last of those was `given`."""
+    write_account(world)
+    rid = last_rid(world)
+    assert rid > given, (
+        f"an account that is made now gets a SID that was another's: the last is {rid}, it was {given}"
+    )
+
+
 @contextmanager
 def writing(world: World) -> Iterator[Sequence[str]]:
     """Write objects one after the other until the server stops answering; all acknowledged ones are remembered.

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from galaxy.cli.render import found_store, need_root, print_json, ready_store, size, table
-from galaxy.host.errors import InputError, PolicyError, ServerError
-from galaxy.host.journal import LOOK, Entry, journal
+from galaxy.host.errors import InputError, PolicyError
 from galaxy.host.progress import say, step
 from galaxy.host.settings import load_settings
 from galaxy.server.config import Server, load
@@ -17,13 +16,11 @@ from galaxy.server.kept import Snapshot, damaged, find_snapshot
 from galaxy.server.kept import snapshots as snapshots_of
 from galaxy.server.lifecycle import held
 from galaxy.server.restore import Restored
-from galaxy.server.restore import restore as put_back
 from galaxy.server.snapshot import discard
 from galaxy.server.snapshot import prune as remove_old
 from galaxy.server.snapshot import snapshot as take
-from galaxy.upgrade.consult import ConfigurationError
-from galaxy.upgrade.partners import require_no_partners, usn_rollback
-from galaxy.upgrade.since import Loss, lost_by, newest_known, require_no_more, state_then
+from galaxy.upgrade.putback import put_back, require_alone
+from galaxy.upgrade.since import Loss, lost_by
 
 Name = Annotated[str, typer.Argument(help="The server's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -87,7 +84,7 @@ def restore(
     """
     server = load(ready_store("Restoring a snapshot", name), name)
     wanted = find_snapshot(server, snapshot_id)
-    _require_alone(server, wanted)
+    require_alone(server, wanted)
     loss = lost_by(server, wanted)
     _tell(server, wanted, loss)
     if loss.lines and not (yes or _asked(server, wanted)):
@@ -96,14 +93,7 @@ def restore(
             "Confirm it with --yes.",
         )
     with step(f"restoring {wanted.id}"):
-        # Asked again: a DC may have joined while somebody thought about it.
-        done = put_back(
-            server,
-            wanted,
-            load_settings(),
-            require_allowed=lambda: _require_alone(server, wanted),
-            require_seen=lambda entry, stopped: _require_seen(entry, stopped, loss),
-        )
+        done = put_back(server, wanted, load_settings(), loss)
     if as_json:
         print_json(_told(wanted, done))
         return
@@ -190,27 +180,6 @@ def _these(server: Server, ids: list[str]) -> tuple[Snapshot, ...]:
     for one in found:
         discard(server, one)
     return found
-
-
-def _require_alone(server: Server, wanted: Snapshot) -> None:
-    """Refuse a USN rollback. A server whose databases cannot be read any more is judged by its snapshots'."""
-    try:
-        require_no_partners(server)
-    except ConfigurationError:
-        raise
-    except ServerError as error:
-        say(f"warning: {error.message}; looking for other domain controllers in the snapshots")
-        with journal(server.store, LOOK, server.name) as entry:
-            known = newest_known(entry, server) or state_then(entry, server, wanted)
-        if known is not None and known.partners:
-            raise usn_rollback(server.name, known.partners) from None
-
-
-def _require_seen(entry: Entry, stopped: Server, loss: Loss) -> None:
-    """PolicyError when more was written to the directory since the list was made."""
-    if loss.changes is not None:
-        again = f"{stopped.name} goes on as before. Try again."
-        require_no_more(entry, stopped, loss.changes, None, again)
 
 
 def _tell(server: Server, wanted: Snapshot, loss: Loss) -> None:

@@ -77,13 +77,15 @@ def restore(
     *,
     require_allowed: Callable[[], None] = lambda: None,
     require_seen: Callable[[Entry, Server], None] = lambda _entry, _server: None,
+    adapt: Callable[[Server], None] = lambda _server: None,
 ) -> Restored:
     """Give a server the state, the configuration and the image of a snapshot, which stays; it runs if it ran.
 
     Whether going back is safe for the domain is not looked at here: other DCs would take it for a USN rollback.
     `require_allowed` raises when it is not; it is called at the last moment before the server stops. `require_seen`
-    raises when something was written since somebody has agreed; it is called when nothing can be any more. Raises
-    ServerError when the server doesn't start on that state; then it has the one of before, and runs if it ran.
+    raises when something was written since somebody has agreed; it is called when nothing can be any more.
+    `adapt` does to the restored state what has to be done before it starts. Raises ServerError when the server doesn't
+    start on that state; then it has the one of before, and runs if it ran.
     """
     began = time.monotonic()
     with lifecycle.held(server), journal(server.store, "restore", server.name) as entry:
@@ -101,6 +103,7 @@ def restore(
             require_seen(entry, server)
             exchange(server.folder, incoming, outgoing)
             restored = load(server.store, server.name)
+            adapt(restored)
             ready = _start(restored, settings) if record.running else None
             why = f"before restore of {record.snapshot}"
             described(server, outgoing, record.kept, why, running=record.running).write()

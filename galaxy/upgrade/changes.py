@@ -66,17 +66,7 @@ def lost(changes: Changes | None, taken: str, unreadable: str) -> tuple[str, ...
     """What going back to a state of that time costs, in lines for people; without `changes`, why nobody can tell."""
     if changes is None:
         return (f"everything since {taken}; what that is cannot be read: {unreadable or _ANOTHER_BRANCH}",)
-    return () if changes.none else (*changes.lines(), *_given_again(changes))
-
-
-def _given_again(changes: Changes) -> Iterator[str]:
-    """The old state counts on from its own highest RID: what knows an account by its SID takes the next for it."""
-    made = [item for item in changes.objects if item.what == "created" and "objectSid" in item.attributes]
-    if made:
-        yield (
-            f"the SIDs of accounts made since ({len(made)}): those made next get them, and with them whatever other "
-            "hosts grant by them (files, local groups); take that away there first"
-        )
+    return () if changes.none else tuple(changes.lines())
 
 
 def late(before: Changes, now: Changes) -> list[str]:

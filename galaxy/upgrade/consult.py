@@ -39,8 +39,7 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
     It is a ConfigurationError if only smb.conf is in the way.
     `in_place`: a stopped server's own files, which its image has just let go of, and of which there is a copy.
     """
-    text = (files("galaxy.upgrade") / "inside" / f"{script}.py").read_text(encoding="utf-8")
-    argv = (*argv_of(text), *words)
+    argv = (*script_argv(script), *words)
     if running.alive(server):
         done = exec_(server, argv, timeout=_SECONDS)
     else:
@@ -52,6 +51,11 @@ def consult(entry: Entry, server: Server, script: str, *words: str, in_place: bo
             f"Look what is wrong with it: galaxy logs {server.name}",
         )
     return done.stdout
+
+
+def script_argv(name: str) -> tuple[str, ...]:
+    """What runs a script of `inside/`; its own words may follow."""
+    return argv_of((files("galaxy.upgrade") / "inside" / f"{name}.py").read_text(encoding="utf-8"))
 
 
 def _why(server: Server, done: Completed) -> str:

@@ -29,6 +29,7 @@ from galaxy.server.smbconf import smb_conf_text
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.changes import Changes
 from galaxy.upgrade.consult import ConfigurationError, run_inside
+from galaxy.upgrade.numbers import go_on_after, numbers_of
 from galaxy.upgrade.partners import require_no_partners
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.preflight import require_tried
@@ -321,11 +322,14 @@ def _as_upgrade(plan: RollbackPlan, target: ImageChoice, offer: Offer) -> Upgrad
 def _restore(
     entry: Entry, server: Server, plan: RollbackPlan, snapshot: Snapshot
 ) -> Callable[[Server], None]:
-    """Make the stopped state equal to the snapshot's, which stays. PolicyError if more would be lost by now.
+    """Make the stopped state equal to the snapshot's but for the numbers that were given since. The snapshot stays.
+
+    PolicyError if more would be lost by now.
 
     What is the same in both is found out now, while the server runs: nobody waits for it then.
     """
     same = alike(snapshot.path, server.folder)
+    now = numbers_of(entry, server)
 
     def restore(_stopped: Server) -> None:
         if plan.changes is not None:
@@ -334,6 +338,7 @@ def _restore(
         else:
             _require_still_alone(server)
         freshen(snapshot.path, server.folder, {}, alike=same).sync()
+        go_on_after(server.as_image(snapshot.image_id), now)
 
     return restore
 

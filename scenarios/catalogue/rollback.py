@@ -21,7 +21,7 @@ from scenarios.engine import Scenario, Step
 from scenarios.kept import compared
 from scenarios.lab import SERVERS
 from scenarios.partners import partners, settle
-from scenarios.witness import require_kept, write_account
+from scenarios.witness import last_rid, require_kept, require_new_sids, write_account
 from scenarios.world import World
 
 Figures = Mapping[str, float]
@@ -67,10 +67,11 @@ def _restore(world: World) -> Figures:
     unlisted = [dn for dn in (*lost, *names) if dn not in "\n".join(offer.loses)]
     assert not unlisted, f"what would be lost is not listed: {unlisted[0]}"
     require_kept(world)
+    given = last_rid(world)
     report = _go(world, Way.SNAPSHOT)
     _require_only_lost(world, lost)
     belongings.require(world.dc)  # from before the snapshot
-    write_account(world)
+    require_new_sids(world, given)
     return _told(report)
 
 
@@ -239,7 +240,7 @@ ROLLBACK = Scenario(
             act=_restore,
             checkpoint="restored",
             image=0,
-            why="Back by the snapshot: refused until somebody agrees to lose just what is listed; that goes, no more.",
+            why="Back by the snapshot: refused until somebody agrees to what is listed; only that goes; no SID twice.",
         ),
         _REMOVE,
     ),

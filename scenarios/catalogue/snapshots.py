@@ -5,15 +5,17 @@ One server without partners: for a DC that others have replicated with, going ba
 
 from collections.abc import Mapping
 
-from galaxy.server.kept import snapshots
+from galaxy.server.kept import Snapshot, snapshots
 from galaxy.server.lifecycle import start, status, stop
 from galaxy.server.restart import restart
-from galaxy.server.restore import restore
+from galaxy.server.restore import Restored
 from galaxy.server.snapshot import prune, snapshot
+from galaxy.upgrade.putback import put_back
+from galaxy.upgrade.since import lost_by
 from scenarios import belongings
 from scenarios.engine import Scenario, Step
 from scenarios.partners import partners
-from scenarios.witness import require_kept, write_account, writing
+from scenarios.witness import last_rid, require_kept, require_new_sids, write_account, writing
 from scenarios.world import World
 from verify.clients.waiting import within
 
@@ -58,29 +60,38 @@ def _snapshot(world: World) -> Figures:
 def _restore(world: World) -> Figures:
     """The running server gets the state of then: nothing of before is missing, nothing of later is there."""
     (wanted,) = (one for one in snapshots(world.dc) if one.reason == _REASON)
-    done = restore(world.dc, wanted, world.settings)
+    given = last_rid(world)
+    done = _put_back(world, wanted)
     assert done.ready is not None, "the server ran, and does not run after the restore"
     require_kept(world)
     belongings.require(world.dc)
     with partners(world, "dc1") as (dc,):
         there = [dn for dn in world.later if dc.has(dn)]
     assert not there, f"the state is not the snapshot's: it has {there[0]}, which was written later"
+    require_new_sids(world, given)
     return {"restored_s": done.seconds, "ready_s": done.ready.all}
+
+
+def _put_back(world: World, wanted: Snapshot) -> Restored:
+    return put_back(world.dc, wanted, world.settings, lost_by(world.dc, wanted))
 
 
 def _forward(world: World) -> Figures:
     """What a restore replaced is a snapshot too, so that a restore in error costs nothing; the server is stopped."""
-    stop(world.dc, world.settings)
     replaced = snapshots(world.dc)[-1]
     assert replaced.reason.startswith("before restore"), f"the newest snapshot is {replaced.reason}"
-    done = restore(world.dc, replaced, world.settings)
+    given, branch = last_rid(world), world.written.popitem()[0]
+    stop(world.dc, world.settings)
+    done = _put_back(world, replaced)
     assert done.ready is None, "a restore has started a server that was stopped"
     assert status(world.dc).state == "stopped"
     start(world.dc, world.settings)
     world.written |= world.later
     require_kept(world)
     belongings.require_changed(world.dc)
-    write_account(world)
+    with partners(world, "dc1") as (dc,):
+        assert not dc.has(branch), f"the state is not the one that was replaced: it has {branch}"
+    require_new_sids(world, given)
     return {"restored_s": done.seconds}
 
 
@@ -116,7 +127,7 @@ SNAPSHOTS = Scenario(
             name="restore",
             act=_restore,
             checkpoint="restored",
-            why="All that was acknowledged before the snapshot is there, and nothing that was written later.",
+            why="What was acknowledged before the snapshot is there, nothing of later; new accounts have new SIDs.",
         ),
         Step(
             name="restore-forward",

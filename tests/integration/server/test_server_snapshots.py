@@ -213,6 +213,32 @@ def test_restoring_brings_the_old_back_forgets_the_new_and_can_be_undone(dc) -> 
     assert f"before restore of {taken['id']}" in listed
 
 
+def given(machine, name: str) -> tuple[int, int]:
+    """The RID of a group, and the gid that files of its members get."""
+    client = connect(machine)
+    client.search(BASE, f"(sAMAccountName={name})", attributes=["objectSid"])
+    sid = str(client.entries[0].objectSid)
+    gid = ok(machine.galaxy("exec", "dc1", "--", "wbinfo", "--sid-to-gid", sid))
+    return int(sid.rpartition("-")[2]), int(gid)
+
+
+def test_numbers_that_were_given_since_are_not_given_again(dc) -> None:
+    """Files and other hosts grant by them, and know nothing of a restore: neither way leads to a number twice."""
+    taken = take(dc)
+    assert add(connect(dc), "given-then")
+    lost = given(dc, "given-then")
+    done = json.loads(ok(dc.galaxy("restore", "dc1", str(taken["id"]), "--yes", "--json")))
+    assert add(connect(dc), "given-later")
+    later = given(dc, "given-later")
+    ok(dc.galaxy("restore", "dc1", done["kept"], "--yes"))
+    assert given(dc, "given-then") == lost
+    assert add(connect(dc), "given-last")
+    last = given(dc, "given-last")
+    assert lost[0] < later[0] < last[0]
+    assert lost[1] < later[1] < last[1]
+    clean(dc)
+
+
 def test_a_stopped_server_is_restored_and_stays_stopped(dc) -> None:
     ok(dc.galaxy("stop", "dc1"))
     taken = take(dc)

@@ -1,0 +1,68 @@
+"""Numbers that a directory gives once: RIDs, of which SIDs are made, and xids, which own files.
+
+An older state that is put back would give those a second time that the state of now has given since, to other accounts:
+with them whatever member servers, local groups and files grant to the accounts that are lost. So it goes on after them.
+When nobody can read how far they have come, it leaves a gap, as Microsoft's AD forest recovery guide has it
+("raising the value of available RID pools": by 100,000).
+"""
+
+import json
+from dataclasses import dataclass
+
+from galaxy.host.errors import CommandError, ServerError
+from galaxy.host.journal import Entry
+from galaxy.host.progress import say
+from galaxy.server.config import Server
+from galaxy.upgrade.consult import consult, run_inside, script_argv
+
+# Numbers of now may be given until the server stops; a block of RIDs has room for that.
+_MORE_XIDS = 100
+_RID_GAP = 100_000
+_XID_GAP = 10_000  # of a million
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """How far a state has come: `low` is the lowest RID in no DC's block, `last` the last given; `xid` is the next."""
+
+    low: int
+    last: int
+    xid: int
+
+
+def numbers_of(entry: Entry, server: Server) -> Numbers | None:
+    """What a server's databases say, running or stopped; None when they cannot be read."""
+    try:
+        return parse(consult(entry, server, "numbers"))
+    except ServerError:
+        return None
+
+
+def go_on_after(older: Server, now: Numbers | None) -> None:
+    """Have an older state, that nothing runs on, give no number again. A failure is told and ends nothing."""
+    try:
+        after = now if now is not None else _far_beyond(parse(_run(older)))
+        _run(older, str(after.low), str(after.last), str(after.xid + _MORE_XIDS))
+    except (CommandError, ServerError) as error:  # the state is what matters
+        say(
+            f"warning: {error.message}; accounts that are made from now on may get SIDs of accounts that are lost"
+        )
+
+
+def _far_beyond(own: Numbers) -> Numbers:
+    return Numbers(low=own.low + _RID_GAP, last=own.last, xid=own.xid + _XID_GAP)
+
+
+def _run(older: Server, *words: str) -> str:
+    done = run_inside(older, (*script_argv("numbers"), *words))
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        raise ServerError(
+            f"the state's RIDs cannot be raised: {lines[-1] if lines else done.returncode}", "See its log."
+        )
+    return done.stdout
+
+
+def parse(printed: str) -> Numbers:
+    """What `inside/numbers.py` printed; its line is the last one, after whatever Samba has to say."""
+    return Numbers(**json.loads(printed.strip().splitlines()[-1]))
