@@ -5,8 +5,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +55,7 @@ class Bench:
         self.watcher: Session | None = None
         self.folder = _folder()
         self._stack.callback(shutil.rmtree, self.folder)
-        self._stack.enter_context(_environment("KRB5_CONFIG", str(self.kerberos.config)))
+        self._stack.enter_context(self.kerberos.known())
 
     @cached_property
     def kerberos(self) -> "Kerberos":
@@ -114,7 +113,7 @@ class Bench:
         self._sweep()
         self.admin.add(dn, {"objectClass": "organizationalUnit", "adminDescription": _maker(os.getpid())})
         self._stack.callback(lambda: self.admin.delete(dn, tree=True))
-        self.watcher = self.ldap.simple(self.target.admin_principal, self.target.password, transport="tls")
+        self.watcher = self.ldap.as_admin(transport="tls")
         self.watcher.subscribe(dn)
         self.admin.set(dn, description="changed after the watcher asked to be told")
         return dn
@@ -243,17 +242,3 @@ def _folder() -> Path:
         if owner.isdigit() and not Path("/proc", owner).exists():
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"galaxy-verify-{os.getpid()}."))
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """Set a variable for libraries that read nothing else (libkrb5), and put the old value back."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before

@@ -39,6 +39,8 @@ def target(request: pytest.FixtureRequest, place: Place) -> Target:
     found = found if found.version is not None else _with_version(node.config, found)
     hide(node.config, found.password)
     node.config.stash[EXPECTED].version = found.version
+    if not found.ntlm:
+        bench_for(node.config, place, found)  # libkrb5 has to know the KDC before any client logs on
     return found
 
 

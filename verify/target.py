@@ -14,6 +14,7 @@ from galaxy.host.files import read_password
 from galaxy.host.process import Completed, run
 from galaxy.host.settings import parse_toml
 from galaxy.release.version import Version
+from verify.check import NotApplicable
 
 _Value = TypeVar("_Value")
 
@@ -35,7 +36,8 @@ class Target:
     clients connect to `address` and never look names up. `version` is None for an AD that is not Samba.
     `log_folder` is the server's /var/log/samba as this host sees it, `pid` its first process when it runs on
     this host in namespaces of its own. `forwarder` is an address of this host that the server asks for names outside
-    its domain, at which a check may answer.
+    its domain, at which a check may answer. `ntlm` is False where it lets nobody in by NTLM
+    (`ntlm auth = disabled`): who has a password logs on by Kerberos there.
     """
 
     address: str
@@ -51,6 +53,7 @@ class Target:
     log_folder: Path | None = None
     pid: int | None = None
     forwarder: str = ""
+    ntlm: bool = True
 
     @property
     def dns_domain(self) -> str:
@@ -70,6 +73,11 @@ class Target:
     def since(self, version: str) -> bool:
         """Whether the server is at least this Samba; an AD that is not Samba counts as the newest."""
         return self.version is None or self.version >= Version.parse(version)
+
+    def require_ntlm(self) -> None:
+        """Raise NotApplicable where nobody gets in by NTLM."""
+        if not self.ntlm:
+            raise NotApplicable("the server has NTLM switched off (ntlm auth = disabled)")
 
     def expect(self, *, old: _Value, new: _Value, since: str) -> _Value:
         """What a check must find: `old` below the version, `new` from it on."""
@@ -93,6 +101,7 @@ class _TargetFile(BaseModel):
     log_folder: str = ""
     pid: int = 0
     forwarder: str = ""
+    ntlm: bool = True
 
 
 def load_target(file: Path) -> Target:
@@ -116,6 +125,7 @@ def _from_file(body: _TargetFile, folder: Path) -> Target:
         log_folder=_there(folder / body.log_folder, "log_folder") if body.log_folder else None,
         pid=_process(body.pid) if body.pid else None,
         forwarder=_ipv4(body.forwarder, "forwarder") if body.forwarder else "",
+        ntlm=body.ntlm,
     )
 
 

@@ -9,6 +9,7 @@ from galaxy.gate.run import RunInfo
 from galaxy.gate.suite import suite_digest
 from galaxy.host.files import write_atomic
 from galaxy.server.config import Server
+from galaxy.server.configuration import takes_ntlm
 from galaxy.server.execute import exec_argv
 from galaxy.server.lifecycle import require_running
 from galaxy.server.rootfs import image_of
@@ -38,6 +39,7 @@ def write_target(
         "shell": exec_argv(server, ()),
         "log_folder": str(server.log),
         "pid": require_running(server).pid,
+        "ntlm": takes_ntlm(server),
     }
     file = folder / "target.toml"
     write_atomic(file, "".join(f"{key} = {json.dumps(value)}\n" for key, value in body.items()), 0o600)

@@ -9,6 +9,7 @@ from galaxy.host.journal import LOOK, Entry, journal
 from galaxy.host.wording import first_of
 from galaxy.release.version import Version
 from galaxy.server.config import Server
+from galaxy.server.configuration import says_no_ntlm
 from galaxy.upgrade.consult import consult, on_a_copy
 from galaxy.upgrade.plan import ImageChoice
 
@@ -21,12 +22,14 @@ _COMPLAINT = re.compile(r"Unknown parameter encountered|option is deprecated|Inv
 class Change:
     """What is different from version `since` on, for the accounts that an LDAP filter finds, or anyway without one.
 
-    `words` may have {accounts}: how many there are, and the first names.
+    `words` may have {accounts}: how many there are, and the first names. With `without_ntlm` only where smb.conf has
+    NTLM switched off.
     """
 
     since: str
     words: str
     query: str = ""
+    without_ntlm: bool = False
 
 
 _ENABLED = "(!(userAccountControl:1.2.840.113556.1.4.803:=2))"
@@ -36,6 +39,14 @@ CHANGES = (
         query=f"(&(objectCategory=person)(userWorkstations=*){_ENABLED})",
         words="accounts that may log on at named workstations only, by userWorkstations ({accounts}): from 4.15 on an "
         "LDAP simple bind, which names none, is refused to them",
+    ),
+    Change(
+        since="4.18.0",  # 4.17.12 takes them, 4.22.6 does not (libcli/auth/ntlm_check.c, hash_password_check)
+        query=f"(&(objectCategory=person)(unicodePwd=*){_ENABLED})",
+        without_ntlm=True,
+        words="accounts whose NT hash is stored ({accounts}): versions after 4.17 refuse LDAP simple binds to them "
+        "where smb.conf has `ntlm auth = disabled`. What logs on so has to use Kerberos, or `nt hash store = auto` is "
+        "set and these accounts get new passwords",
     ),
     Change(
         since="4.24.0",
@@ -58,14 +69,15 @@ CHANGES = (
 
 def notices(server: Server, old: ImageChoice, new: ImageChoice) -> tuple[str, ...]:
     """What changes for the server's domain between two versions, and what the new one says of smb.conf."""
-    crossed = [
-        change
-        for change in CHANGES
-        if Version.parse(old.version) < Version.parse(change.since) <= Version.parse(new.version)
-    ]
     with journal(server.store, LOOK, server.name) as entry:
-        told = [*_concerned(entry, server, crossed), *_complaints(entry, server, new)]
-    return tuple(told)
+        read = on_a_copy(entry, server.as_image(new.id), ("/usr/bin/testparm", "-s"), parts=("etc",))
+        crossed = [
+            change
+            for change in CHANGES
+            if Version.parse(old.version) < Version.parse(change.since) <= Version.parse(new.version)
+            and (says_no_ntlm(read.stdout) or not change.without_ntlm)
+        ]
+        return (*_concerned(entry, server, crossed), *_complaints(read.output, new))
 
 
 def _concerned(entry: Entry, server: Server, crossed: list[Change]) -> Iterator[str]:
@@ -82,10 +94,9 @@ def _concerned(entry: Entry, server: Server, crossed: list[Change]) -> Iterator[
             yield change.words.format(accounts=_accounts(names))
 
 
-def _complaints(entry: Entry, server: Server, new: ImageChoice) -> Iterator[str]:
+def _complaints(said: str, new: ImageChoice) -> Iterator[str]:
     """What the new version's testparm finds fault with in smb.conf, a sentence each."""
-    done = on_a_copy(entry, server.as_image(new.id), ("/usr/bin/testparm", "-s"), parts=("etc",))
-    lines = (line.strip() for line in done.output.splitlines() if _COMPLAINT.search(line))
+    lines = (line.strip() for line in said.splitlines() if _COMPLAINT.search(line))
     for line in dict.fromkeys(lines):
         yield f"{new.ref} says of smb.conf: {line}"
 

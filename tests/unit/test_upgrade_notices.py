@@ -30,7 +30,7 @@ def ask(monkeypatch, tmp_path):
 
         def on_a_copy(entry, server, argv, parts):
             looked_at.append((server, argv, parts))
-            return SimpleNamespace(output=testparm)
+            return SimpleNamespace(output=testparm, stdout=testparm)
 
         monkeypatch.setattr(module, "consult", consult)
         monkeypatch.setattr(module, "on_a_copy", on_a_copy)
@@ -74,7 +74,7 @@ def test_the_accounts_are_counted_and_the_first_named(ask):
 def test_filters_are_balanced_and_words_name_accounts_and_version(change):
     assert change.query.count("(") == change.query.count(")")
     assert "{accounts}" in change.words
-    assert change.since.rpartition(".")[0] in change.words
+    assert change.since.rpartition(".")[0] in change.words or "after 4.17" in change.words
 
 
 def test_the_new_version_looks_at_smb_conf_before_it_starts(ask):
@@ -90,3 +90,19 @@ def test_the_new_version_looks_at_smb_conf_before_it_starts(ask):
     ((server, argv, parts),) = ask.looked_at
     assert server == "with " + "4.22.11" * 4
     assert (argv[0], parts) == ("/usr/bin/testparm", ("etc",))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[global]\n\tntlm auth = disabled\n", True),
+        ("[global]\n\tntlm auth = ntlmv1-permitted\n", False),
+        ("", False),
+    ],
+)
+def test_simple_binds_that_go_with_ntlm_are_told_of_where_it_is_switched_off(ask, said, told):
+    lines = ask("4.17.12", "4.22.11", "anna", testparm=said)
+    assert [
+        line for line in lines if "(1: anna): versions after 4.17 refuse LDAP simple binds" in line
+    ] == list(lines)
+    assert bool(lines) == told

@@ -1,8 +1,10 @@
 """MIT Kerberos's own programs, with a configuration that knows only the target's KDC."""
 
+import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -13,6 +15,7 @@ from galaxy.host.process import Completed, run
 from verify.clients.waiting import REGISTRATION, within
 from verify.target import Target
 
+_VARIABLE = "KRB5_CONFIG"
 # How libkrb5 words KDC_ERR_S_PRINCIPAL_UNKNOWN and KDC_ERR_C_PRINCIPAL_UNKNOWN (RFC 4120, section 7.5.9).
 UNKNOWN_PRINCIPAL = "not found in Kerberos database"
 # TCP first, for a PAC does not fit into a datagram anyway and a lost one would cost a second. Clocks are taken as
@@ -47,6 +50,19 @@ class Kerberos:
         self.folder = folder
         self.config = self.configuration()
         self._admin: str = ""
+
+    @contextmanager
+    def known(self) -> Iterator[None]:
+        """Let libkrb5 in this process know the KDC, too: it reads nothing but the environment."""
+        before = os.environ.get(_VARIABLE)
+        os.environ[_VARIABLE] = str(self.config)
+        try:
+            yield
+        finally:
+            if before is None:
+                os.environ.pop(_VARIABLE, None)
+            else:
+                os.environ[_VARIABLE] = before
 
     def configuration(self, more: str = "", *, udp_limit: int = 1) -> Path:
         """A krb5.conf of its own, with further lines for [libdefaults]; `udp_limit` 1 means TCP first."""

@@ -23,6 +23,8 @@ TREE_DELETE: Control = ("1.2.840.113556.1.4.805", True, None)
 NOTIFICATION: Control = ("1.2.840.113556.1.4.528", True, None)
 SHOW_DELETED: Control = ("1.2.840.113556.1.4.417", True, None)
 _PATIENCE = 15
+INVALID_CREDENTIALS = 49
+_NTLM_BLOCKED = "data 418,"
 
 
 class LdapRefusedError(Exception):
@@ -32,6 +34,11 @@ class LdapRefusedError(Exception):
         super().__init__(f"{operation}: result {code}, {message or 'without a message'}")
         self.code = code
         self.message = message
+
+
+def ntlm_blocked(error: LdapRefusedError) -> bool:
+    """Whether that is STATUS_NTLM_BLOCKED (0xC0000418)."""
+    return error.code == INVALID_CREDENTIALS and _NTLM_BLOCKED in error.message
 
 
 @contextmanager
@@ -207,8 +214,21 @@ class Ldap:
     def admin(self) -> Session:
         """The administrator over TLS; one connection for all checks of a place."""
         if self._admin is None or self._admin.connection.closed:
-            self._admin = self.simple(self._target.admin_principal, self._target.password, transport="tls")
+            self._admin = self.as_admin(transport="tls")
         return self._admin
+
+    def as_admin(self, *, transport: Transport = "starttls", port: int | None = None) -> Session:
+        """Another session of the administrator."""
+        return self.login(self._target.admin_principal, self._target.password, transport=transport, port=port)
+
+    def login(
+        self, principal: str, password: str, *, transport: Transport = "starttls", port: int | None = None
+    ) -> Session:
+        """A session by password: by a simple bind, or by Kerberos, sealed, where NTLM is switched off."""
+        if self._target.ntlm:
+            return self.simple(principal, password, transport=transport, port=port)
+        clear = {636: 389, 3269: 3268}.get(port or 0, port)
+        return self.gssapi(self._kerberos.kinit(principal, password), port=clear)
 
     def renew_admin(self) -> None:
         """Let the next use of `admin` make a new connection."""
@@ -223,9 +243,18 @@ class Ldap:
     def simple(
         self, user: str, password: str, *, transport: Transport = "starttls", port: int | None = None
     ) -> Session:
-        """A simple bind: `user` is a DN, a UPN, or a name after the domain and a backslash."""
+        """A simple bind: `user` is a DN, a UPN, or a name after the domain and a backslash.
+
+        Without NTLM, versions after 4.17 take none of accounts whose NT hash is stored, as it is by default
+        (hash_password_check in libcli/auth/ntlm_check.c): not applicable.
+        """
         made = self._connection(transport, port, user=user, password=password, authentication=ldap3.SIMPLE)
-        return self._bound(made, transport)
+        try:
+            return self._bound(made, transport)
+        except LdapRefusedError as error:
+            if ntlm_blocked(error):
+                self._target.require_ntlm()
+            raise
 
     def gssapi(
         self,

@@ -90,15 +90,16 @@ def _part(connection: Connection) -> None:
 class Login:
     """Who logs on and how; `user` is a plain account name of the target's domain.
 
-    Kerberos without a password takes the tickets of the credential cache.
+    Kerberos without a password takes the tickets of the credential cache. Without a `protocol` it is NTLM, or Kerberos
+    where NTLM is switched off.
     """
 
     user: str
     password: str
-    protocol: str = "ntlm"
+    protocol: str = ""
 
 
-def admin(target: Target, protocol: str = "ntlm") -> Login:
+def admin(target: Target, protocol: str = "") -> Login:
     """The target's administrator."""
     return Login(user=target.admin_user, password=target.password, protocol=protocol)
 
@@ -107,7 +108,7 @@ def admin(target: Target, protocol: str = "ntlm") -> Login:
 def logged_on(
     target: Target, login: Login | None = None, *, encrypt: bool = False, **options: object
 ) -> Iterator[Session]:
-    """A session (default: the administrator's, over NTLM) on its own connection, made with `options`."""
+    """A session (default: the administrator's) on its own connection, made with `options`."""
     with connected(target, **options) as connection:  # type: ignore[arg-type] # checked by connected itself
         yield log_on(connection, target, login, encrypt=encrypt)
 
@@ -117,14 +118,17 @@ def log_on(
 ) -> Session:
     """Set up a session; SMBResponseException when the server refuses."""
     who = login or admin(target)
-    kerberos = who.protocol == "kerberos"
+    if who.protocol == "ntlm":
+        target.require_ntlm()
+    protocol = who.protocol or ("ntlm" if target.ntlm else "kerberos")
+    kerberos = protocol == "kerberos"
     session = Session(
         connection,
         username=f"{who.user}@{target.realm}" if kerberos else f"{target.domain}\\{who.user}",
         password=who.password or None,
         require_encryption=encrypt,
         hostname_override=target.fqdn,
-        auth_protocol=who.protocol,
+        auth_protocol=protocol,
     )
     session.connect()
     return session

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ldap3.core.exceptions import LDAPException
 
+from galaxy.host.errors import CommandError
 from verify.clients.kerberos import Kerberos
-from verify.clients.ldap import Ldap, LdapRefusedError, Session
+from verify.clients.ldap import INVALID_CREDENTIALS, Ldap, LdapRefusedError, Session, ntlm_blocked
+from verify.clients.sasl import ntlm_bind
 from verify.target import Target
 
-_INVALID_CREDENTIALS = 49
-# The end of NT_STATUS_NTLM_BLOCKED (0xC0000418): `ntlm auth = disabled`, which ends simple binds too.
-_NTLM_BLOCKED = "data 418,"
+_NTLM_IS_OFF = "{} has NTLM switched off; if that is meant, say so in the target's file: ntlm = false"
 
 
 def mismatch(target: Target) -> str:
@@ -20,9 +20,11 @@ def mismatch(target: Target) -> str:
     A wrong password costs one try: every check would else spend its own, and lock the account out.
     """
     with tempfile.TemporaryDirectory(prefix="galaxy-verify-") as folder:
-        ldap = Ldap(target, Kerberos(target, Path(folder)))
+        kerberos = Kerberos(target, Path(folder))
+        ldap = Ldap(target, kerberos)
         try:
-            return _wrong_name(ldap.open(transport="tls"), target) or _wrong_login(ldap, target)
+            with kerberos.known():
+                return _wrong_name(ldap.open(transport="tls"), target) or _wrong_login(ldap, target)
         except (AssertionError, LDAPException, LdapRefusedError, OSError):
             return ""  # the checks will say how it is broken
         finally:
@@ -40,20 +42,37 @@ def _wrong_name(session: Session, target: Target) -> str:
 
 
 def _wrong_login(ldap: Ldap, target: Target) -> str:
+    refused = f"{target.address} does not let {target.admin_user} in with the password given"
     try:
-        session = ldap.simple(target.admin_principal, target.password, transport="tls")
+        session = ldap.as_admin(transport="tls")
+    except CommandError as error:
+        return f"{refused}: {error.output.strip()}"
     except LdapRefusedError as error:
-        if error.code != _INVALID_CREDENTIALS:
+        if ntlm_blocked(error):
+            return _NTLM_IS_OFF.format(target.address)
+        if error.code != INVALID_CREDENTIALS:
             raise
-        if _NTLM_BLOCKED in error.message:
-            return f"{target.address} has NTLM switched off, and with it simple binds, by which the checks log on"
-        return (
-            f"{target.address} does not let {target.admin_user} in with the password given: {error.message}"
-        )
+        return f"{refused}: {error.message}"
+    return _wrong_domain(session, target) or _wrong_ntlm(ldap.open(), target)
+
+
+def _wrong_domain(session: Session, target: Target) -> str:
     rows = session.search(
         f"CN=Partitions,CN=Configuration,{target.base_dn}", f"(nCName={target.base_dn})", ["nETBIOSName"]
     )
     return _differs("domain", target.domain, rows[0].one("nETBIOSName") if rows else "")
+
+
+def _wrong_ntlm(session: Session, target: Target) -> str:
+    """What the file says of NTLM has to be so: checks of it do not apply without it."""
+    try:
+        ntlm_bind(session.connection, f"{target.domain}\\{target.admin_user}", target.password)
+        session.require("NTLM bind")
+    except LdapRefusedError as error:
+        return _NTLM_IS_OFF.format(target.address) if target.ntlm and ntlm_blocked(error) else ""
+    if not target.ntlm:
+        return f"{target.address} lets people in by NTLM, and the target's file says ntlm = false"
+    return ""
 
 
 def _differs(key: str, given: str, told: str) -> str:

@@ -1,5 +1,8 @@
 """A running server as the target of the checks: what its file says is compared with what it says itself."""
 
+import json
+import re
+
 import pytest
 
 from galaxy.server.config import load
@@ -24,7 +27,7 @@ def target(machine):
             "password_file": str(machine.folder("dc1") / "secrets/admin-password"),
         }
         file = machine.store.root / "target.toml"
-        file.write_text("".join(f'{key} = "{value}"\n' for key, value in (keys | changed).items()))
+        file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in (keys | changed).items()))
         return file
 
     yield written
@@ -63,6 +66,51 @@ def test_checks_of_the_host_and_of_signed_time_apply_to_a_server_of_galaxys(mach
     answer = machine.galaxy("verify", "--server", "dc1", *chosen)
     assert answer.code == 0, answer.out + answer.err
     assert "3 passed" in answer.out, answer.out
+
+
+@pytest.fixture
+def without_ntlm(machine, target):
+    """The server as a hardened domain has it: no NTLM, and with it no simple binds."""
+    file = machine.folder("dc1") / "etc/smb.conf"
+    before = file.read_text()
+    file.write_text(before.replace("[global]", "[global]\n\tntlm auth = disabled", 1))
+    assert machine.galaxy("restart", "dc1").code == 0
+    yield target
+    file.write_text(before)
+    assert machine.galaxy("restart", "dc1").code == 0
+
+
+def test_where_ntlm_is_switched_off_the_checks_log_on_by_kerberos(machine, without_ntlm):
+    chosen = ("--tier", "full", "-k", "smb or rpc or ldap or dns.tool")
+    answer = machine.galaxy("verify", "--target", without_ntlm(ntlm=False), *chosen)
+    assert answer.code == 0, answer.out + answer.err
+    passed, others = (
+        int(re.search(rf"(\d+) {what}", answer.out)[1]) for what in ("passed", "not-applicable")
+    )
+    assert passed > 90
+    assert 5 < others < 35
+    answer = machine.galaxy("verify", "--server", "dc1")
+    assert answer.code == 0, answer.out + answer.err
+    wrong = without_ntlm(ntlm=False, password_file="wrong-password")
+    answer = machine.galaxy("verify", "--target", wrong, "--tier", "smoke")
+    assert answer.code == 1
+    assert "does not let Administrator in with the password given: " in answer.out
+    assert "kinit: " in answer.out
+
+
+@pytest.mark.parametrize(
+    ("ntlm", "why"),
+    [
+        (True, "has NTLM switched off; if that is meant, say so in the target's file: ntlm = false"),
+        (False, "lets people in by NTLM, and the target's file says ntlm = false"),
+    ],
+)
+def test_what_the_file_says_of_ntlm_is_compared_too(request, machine, target, ntlm, why):
+    written = request.getfixturevalue("without_ntlm") if ntlm else target
+    answer = machine.galaxy("verify", "--target", written(ntlm=ntlm), "--tier", "smoke")
+    assert answer.code == 1
+    (told,) = [line for line in answer.out.splitlines() if line.startswith(("blocked: ", "failed: "))]
+    assert why in told
 
 
 def test_what_would_reach_the_hosts_file_system_is_refused_inside(machine, target):

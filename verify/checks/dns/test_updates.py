@@ -91,7 +91,7 @@ def test_record_types(dns: Dns, target: Target) -> None:
 @check("dns.tool-record", loses="administrators could not make records with samba-tool", tier="full")
 def test_record_by_samba_tool(dns: Dns, shell: Shell, target: Target) -> None:
     name = unique("gt")
-    record = (target.address, dns.zone, name, "A", "192.0.2.8", "-P")
+    record = (target.fqdn, dns.zone, name, "A", "192.0.2.8", "-P")
     added = shell("samba-tool", "dns", "add", *record)
     try:
         assert added.returncode == 0, f"samba-tool dns add: {added.output}"

@@ -20,14 +20,14 @@ def test_simple_in_clear_refused(ldap: Ldap, target: Target) -> None:
 
 
 @check("ldap.bind-simple-starttls", loses="applications that use StartTLS could not log in", tier="smoke")
-def test_simple_over_starttls(ldap: Ldap, target: Target) -> None:
-    session = ldap.simple(target.admin_principal, target.password)
+def test_simple_over_starttls(ldap: Ldap, bench: Bench, target: Target) -> None:
+    session = ldap.simple(bench.user.principal, bench.user.password)
     assert session.read(target.base_dn, ["objectSid"]).raw("objectSid"), "bound, but the domain is unreadable"
 
 
 @check("ldap.bind-simple-tls", loses="applications that use LDAPS could not log in", tier="smoke")
-def test_simple_over_tls(ldap: Ldap, target: Target) -> None:
-    session = ldap.simple(target.admin_principal, target.password, transport="tls")
+def test_simple_over_tls(ldap: Ldap, bench: Bench, target: Target) -> None:
+    session = ldap.simple(bench.user.principal, bench.user.password, transport="tls")
     assert session.read(target.base_dn, ["objectSid"]).raw("objectSid"), "bound, but the domain is unreadable"
 
 
@@ -94,6 +94,7 @@ def test_gssapi_without_layer_refused(ldap: Ldap) -> None:
 
 @check("ldap.bind-ntlm", loses="clients without Kerberos could not use the directory")
 def test_ntlm_sealed(ldap: Ldap, bench: Bench, target: Target) -> None:
+    target.require_ntlm()
     user = bench.user
     session = ldap.open()
     ntlm_bind(session.connection, f"{target.domain}\\{user.name}", user.password)
@@ -103,6 +104,7 @@ def test_ntlm_sealed(ldap: Ldap, bench: Bench, target: Target) -> None:
 
 @check("ldap.bind-ntlm-wrong-password", loses="anybody could log in over NTLM")
 def test_ntlm_wrong_password(ldap: Ldap, bench: Bench, target: Target) -> None:
+    target.require_ntlm()
     user = bench.account()
     session = ldap.open()
     with refused(_INVALID_CREDENTIALS):
@@ -137,13 +139,13 @@ def test_channel_binding_wrong(ldap: Ldap, target: Target) -> None:
 
 @check("ldap.gc-starttls", loses="searches across the forest (Exchange, address books) would fail")
 def test_global_catalogue(ldap: Ldap, target: Target) -> None:
-    session = ldap.simple(target.admin_principal, target.password, port=3268)
+    session = ldap.as_admin(port=3268)
     found = session.search("", f"(sAMAccountName={target.admin_user})", ["objectSid"])
     assert len(found) == 1, f"expected one {target.admin_user} in the forest, got {len(found)}"
 
 
 @check("ldap.gc-tls", loses="searches across the forest over TLS would fail")
-def test_global_catalogue_over_tls(ldap: Ldap, target: Target) -> None:
-    session = ldap.simple(target.admin_principal, target.password, transport="tls", port=3269)
+def test_global_catalogue_over_tls(ldap: Ldap, bench: Bench, target: Target) -> None:
+    session = ldap.simple(bench.user.principal, bench.user.password, transport="tls", port=3269)
     found = session.search("", f"(sAMAccountName={target.admin_user})", ["objectSid"])
     assert len(found) == 1, f"expected one {target.admin_user} in the forest, got {len(found)}"

@@ -27,7 +27,7 @@ def _fresh() -> str:
 
 def _own_session(ldap: Ldap, bench: Bench, user: Account) -> Session:
     """The user's own session, in which the password may be changed: one of today is too young unless it must be."""
-    session = ldap.simple(user.principal, user.password, transport="tls")
+    session = ldap.login(user.principal, user.password, transport="tls")
     bench.admin.set(user.dn, pwdLastSet="0")
     return session
 
@@ -43,7 +43,7 @@ def _change(session: Session, user: Account, old: str, new: str) -> None:
 def test_reset_over_tls(ldap: Ldap, kerberos: Kerberos, bench: Bench) -> None:
     user, new = bench.account(), _fresh()
     bench.admin.set(user.dn, unicodePwd=_encoded(new))
-    assert ldap.simple(user.principal, new).sid() == user.sid, "the new password belongs to somebody else"
+    assert ldap.login(user.principal, new).sid() == user.sid, "the new password belongs to somebody else"
     # A simple bind takes the old password for another hour (smb.conf: old password allowed period).
     old = kerberos.try_kinit(user.principal, user.password)
     assert "Password incorrect" in old.output, f"the KDC on the old password: {old.output.strip()}"
@@ -56,17 +56,17 @@ def test_reset_without_encryption(ldap: Ldap, bench: Bench) -> None:
     if bench.target.since("4.19"):
         with refused(_UNWILLING, saying="encrypted connection"):
             session.set(user.dn, unicodePwd=_encoded(new))
-        assert ldap.simple(user.principal, user.password).sid() == user.sid
+        assert ldap.login(user.principal, user.password).sid() == user.sid
     else:
         session.set(user.dn, unicodePwd=_encoded(new))
-        assert ldap.simple(user.principal, new).sid() == user.sid
+        assert ldap.login(user.principal, new).sid() == user.sid
 
 
 @check("ldap.password-change", loses="users could not change their own password")
 def test_change_with_the_old_one(ldap: Ldap, bench: Bench) -> None:
     user, new = bench.account(), _fresh()
     _change(_own_session(ldap, bench, user), user, user.password, new)
-    assert ldap.simple(user.principal, new).sid() == user.sid
+    assert ldap.login(user.principal, new).sid() == user.sid
 
 
 @check("ldap.password-change-wrong-old", loses="whoever sits at an open session could take the account")
@@ -76,7 +76,7 @@ def test_change_with_a_wrong_old_one(ldap: Ldap, bench: Bench) -> None:
     with refused(_CONSTRAINT, saying="00000056"):
         _change(session, user, _fresh(), _fresh())
     bench.admin.set(user.dn, pwdLastSet="-1")
-    assert ldap.simple(user.principal, user.password).sid() == user.sid
+    assert ldap.login(user.principal, user.password).sid() == user.sid
 
 
 @check("ldap.password-history", loses="users could go back to a password that leaked")
@@ -102,10 +102,10 @@ def test_policy_hints(ldap: Ldap, bench: Bench) -> None:
     with refused(_UNWILLING, saying="0000052D"):
         _reset_by_portal(bench, user, user.password)  # its history forbids it
     _reset_by_portal(bench, user, new)
-    assert ldap.simple(user.principal, new).sid() == user.sid
+    assert ldap.login(user.principal, new).sid() == user.sid
     with refused(_UNWILLING, saying="0000052D"):
         _reset_by_portal(bench, user, _fresh())  # one of today is too young
-    assert ldap.simple(user.principal, new).sid() == user.sid, "a password that was refused is the user's now"
+    assert ldap.login(user.principal, new).sid() == user.sid, "a password that was refused is the user's now"
 
 
 def _reset_by_portal(bench: Bench, user: Account, new: str) -> None:
@@ -141,7 +141,7 @@ def test_fine_grained_policies(ldap: Ldap, bench: Bench) -> None:
     own = bench.password_policy(member.dn, precedence=9, length=7)
     assert _policy_of(bench, member) == own, "a user's own policy does not come before that of groups"
     bench.admin.set(member.dn, unicodePwd=_encoded(short))
-    assert ldap.simple(member.principal, short).sid() == member.sid
+    assert ldap.login(member.principal, short).sid() == member.sid
 
 
 def _policy_of(bench: Bench, user: Account) -> str:

@@ -131,7 +131,7 @@ def test_dirsync(bench: Bench, target: Target) -> None:
 @check("ldap.dirsync-refused", loses="any user could follow all changes of the directory, secrets too")
 def test_dirsync_refused_to_users(ldap: Ldap, bench: Bench, target: Target) -> None:
     user = bench.user
-    session = ldap.simple(user.principal, user.password)
+    session = ldap.login(user.principal, user.password)
     with refused(50):
         session.search(target.base_dn, "(sAMAccountName=*)", ["cn"], controls=[controls.dirsync()])
 
@@ -173,9 +173,9 @@ def test_constructed_attributes(bench: Bench, target: Target) -> None:
 
 
 @check("ldap.gc-subset", loses="the global catalogue would hold more or less than the schema says")
-def test_global_catalogue_subset(ldap: Ldap, bench: Bench, target: Target) -> None:
+def test_global_catalogue_subset(ldap: Ldap, bench: Bench) -> None:
     user = bench.account(displayName="In the catalogue", roomNumber="Not in the catalogue")
-    session = ldap.simple(target.admin_principal, target.password, port=3268)
+    session = ldap.as_admin(port=3268)
     entry = session.read(user.dn, ["displayName", "roomNumber"])
     assert entry.one("displayName") == "In the catalogue"
     assert entry.one("roomNumber") == "", "an attribute outside the partial attribute set is in the catalogue"
@@ -187,7 +187,7 @@ def test_confidential_attribute(ldap: Ldap, bench: Bench) -> None:
     # unixUserPassword is confidential in the shipped schema (searchFlags bit 0x80).
     bench.admin.set(secret.dn, unixUserPassword="hidden")
     assert bench.admin.read(secret.dn, ["unixUserPassword"]).one("unixUserPassword") == "hidden"
-    session = ldap.simple(reader.principal, reader.password)
+    session = ldap.login(reader.principal, reader.password)
     entry = session.read(secret.dn, ["unixUserPassword", "cn"])
     assert entry.one("cn") == secret.name
     assert entry.one("unixUserPassword") == "", "a user reads another's confidential attribute"

@@ -46,7 +46,7 @@ def test_refusals_have_their_codes(bench: Bench) -> None:
 @check("ldap.unprivileged-write", loses="any user could change the directory", tier="smoke")
 def test_users_may_not_write(ldap: Ldap, bench: Bench, target: Target) -> None:
     user, other = bench.user, bench.account()
-    session = ldap.simple(user.principal, user.password)
+    session = ldap.login(user.principal, user.password)
     with refused(50):
         session.add(f"CN={unique('gx')},{bench.ou}", {"objectClass": "contact"})
     with refused(50):
@@ -60,7 +60,7 @@ def test_users_may_not_write(ldap: Ldap, bench: Bench, target: Target) -> None:
 @check("ldap.self-write", loses="users could not keep their own phone number up to date")
 def test_users_may_write_their_own(ldap: Ldap, bench: Bench) -> None:
     user = bench.account()
-    ldap.simple(user.principal, user.password).set(user.dn, telephoneNumber="+49 30 2")
+    ldap.login(user.principal, user.password).set(user.dn, telephoneNumber="+49 30 2")
     assert bench.admin.read(user.dn, ["telephoneNumber"]).one("telephoneNumber") == "+49 30 2"
 
 
@@ -116,7 +116,7 @@ def test_reanimation(bench: Bench) -> None:
 def test_deleted_objects_hidden_from_users(ldap: Ldap, bench: Bench, target: Target) -> None:
     user, gone = bench.user, bench.account()
     bench.admin.delete(gone.dn)
-    session = ldap.simple(user.principal, user.password)
+    session = ldap.login(user.principal, user.password)
     where = f"CN=Deleted Objects,{target.base_dn}"
     query = f"(objectSid={sid_text(gone.sid)})"
     seen = bench.admin.search(target.base_dn, query, ["cn"], controls=[SHOW_DELETED])

@@ -66,6 +66,7 @@ def test_capabilities_requested(target: Target, bench: Bench) -> None:
 
 @check("rpc.pass-through-logon", loses="users could not log on to file servers and other members by NTLM")
 def test_pass_through_logon(target: Target, bench: Bench) -> None:
+    target.require_ntlm()
     member, user = machine(bench), bench.account()
     with netlogon.secured(target, member) as (call, _):
         answer = netlogon.pass_through(call, target, member, user.name, user.password)

@@ -19,7 +19,7 @@ SECRETS = ("unicodePwd", "dBCSPwd", "supplementalCredentials", "ntPwdHistory", "
 def ordinary(bench: Bench) -> Session:
     """A session of a user without any rights of its own."""
     user = bench.account()
-    return bench.ldap.simple(user.principal, user.password)
+    return bench.ldap.login(user.principal, user.password)
 
 
 @check("security.anonymous-ldap-refused", loses="anybody on the network could read the whole directory")
@@ -61,7 +61,7 @@ def test_machine_accounts_refused(target: Target, bench: Bench) -> None:
     user = bench.account()
     try:
         with refused(INSUFFICIENT):
-            bench.ldap.simple(user.principal, user.password).add(dn, body)
+            bench.ldap.login(user.principal, user.password).add(dn, body)
         said = _create_by_samr(target, rpc.Caller(user=user.name, password=user.password), f"{name}$")
     finally:
         for row in bench.admin.search(target.base_dn, f"(sAMAccountName={name}$)", ["cn"]):
@@ -158,7 +158,7 @@ def test_hashes_unreadable(target: Target, bench: Bench) -> None:
 @check("security.no-escalation", loses="any user could make himself an administrator")
 def test_no_escalation(target: Target, bench: Bench) -> None:
     user = bench.account()
-    session = bench.ldap.simple(user.principal, user.password)
+    session = bench.ldap.login(user.principal, user.password)
     rows = bench.admin.search(target.base_dn, "(sAMAccountName=Domain Admins)", ["cn"])
     for dn, attribute, value in (
         (rows[0].dn, "member", user.dn),

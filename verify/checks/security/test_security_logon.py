@@ -71,6 +71,7 @@ def test_unsealed_channel_refused(target: Target, bench: Bench) -> None:
 
 @check("security.ntlmv1-refused", loses="captured logons could be cracked in hours")
 def test_ntlmv1_refused(target: Target, bench: Bench) -> None:
+    target.require_ntlm()
     member, user = machine(bench), bench.account()
     with netlogon.secured(target, member) as (call, _):
         said = {
@@ -136,7 +137,7 @@ def test_lockout(target: Target, bench: Bench) -> None:
     said = []
     for password in tries:
         with smb.connected(target) as connection:
-            login = smb.Login(user=user.name, password=password)
+            login = smb.Login(user=user.name, password=password, protocol="ntlm")
             said.append(smb.outcome(partial(smb.log_on, connection, target, login)))
     assert said[:3] == ["STATUS_LOGON_FAILURE"] * 3, f"expected three plain refusals, got {said[:3]}"
     assert said[3] == "STATUS_ACCOUNT_LOCKED_OUT", (

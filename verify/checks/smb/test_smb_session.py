@@ -18,7 +18,7 @@ from verify.target import Target
     tier="smoke",
 )
 def test_ntlm_session(target: Target) -> None:
-    with smb.logged_on(target) as session:
+    with smb.logged_on(target, smb.admin(target, "ntlm")) as session:
         assert target.dns_domain in smb.names_in_root(session, target, "sysvol"), (
             "expected the domain in sysvol"
         )
@@ -49,7 +49,7 @@ def test_kerberos_encrypted(target: Target, bench: Bench) -> None:
 @check("smb.wrong-password-refused", loses="anybody could be anybody", tier="smoke")
 def test_wrong_password_refused(target: Target, bench: Bench) -> None:
     user = bench.account()
-    wrong = smb.Login(user=user.name, password=user.password + "x")
+    wrong = smb.Login(user=user.name, password=user.password + "x", protocol="ntlm")
     with smb.connected(target) as connection:
         said = smb.outcome(lambda: smb.log_on(connection, target, wrong))
     assert said == "STATUS_LOGON_FAILURE", f"expected STATUS_LOGON_FAILURE, got {said}"
@@ -57,7 +57,7 @@ def test_wrong_password_refused(target: Target, bench: Bench) -> None:
 
 @check("smb.unknown-user-refused", loses="a misspelt user would silently work as guest")
 def test_unknown_user_refused(target: Target) -> None:
-    nobody = smb.Login(user="galaxy-no-such-user", password="galaxy-no-such-password")
+    nobody = smb.Login(user="galaxy-no-such-user", password="galaxy-no-such-password", protocol="ntlm")
     with smb.connected(target) as connection:
         said = smb.outcome(lambda: smb.log_on(connection, target, nobody))
     assert said == "STATUS_LOGON_FAILURE", f"expected STATUS_LOGON_FAILURE and no guest session, got {said}"
@@ -68,7 +68,9 @@ def test_disabled_user_refused(target: Target, bench: Bench) -> None:
     user = bench.account(control=0x202)
     with smb.connected(target) as connection:
         said = smb.outcome(
-            lambda: smb.log_on(connection, target, smb.Login(user=user.name, password=user.password))
+            lambda: smb.log_on(
+                connection, target, smb.Login(user=user.name, password=user.password, protocol="ntlm")
+            )
         )
     assert said == "STATUS_ACCOUNT_DISABLED", f"expected STATUS_ACCOUNT_DISABLED, got {said}"
 
