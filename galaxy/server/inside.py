@@ -1,7 +1,7 @@
 """The texts that a server finds in its /etc and /run: pure functions of its configuration."""
 
 from galaxy.server.config import HostNetwork, ServerConfig
-from galaxy.server.options import LATER
+from galaxy.server.options import DNS_UPDATE, LATER
 from galaxy.server.tls import DH_PARAMETERS
 
 # samba_dnsupdate would otherwise start `nsupdate -g`, which an image does not carry.
@@ -39,7 +39,7 @@ def smb_conf(config: ServerConfig, level: str = "") -> str:
 
 
 def host_files(config: ServerConfig, asks: str | None = None) -> dict[str, str]:
-    """resolv.conf, krb5.conf, hosts, hostname, dhparams.pem and later.py.
+    """resolv.conf, krb5.conf, hosts, hostname, dhparams.pem, later.py and dns_update.py.
 
     The server asks itself, which is what dynamic DNS needs, unless it `asks` another DC because it joins its domain.
     """
@@ -51,6 +51,7 @@ def host_files(config: ServerConfig, asks: str | None = None) -> dict[str, str]:
         "hostname": f"{config.hostname}\n",
         "dhparams.pem": DH_PARAMETERS,
         "later.py": LATER,
+        "dns_update.py": DNS_UPDATE,
     }
 
 

@@ -1,7 +1,10 @@
-"""What Samba's command line adds to the administrator's smb.conf, so that clients wait less for a start.
+"""What Samba's command line adds to the administrator's smb.conf, so that clients wait less for a start and find it.
 
 Each is left alone when smb.conf says something of its own, and when it includes other files, which may.
 """
+
+from collections.abc import Mapping
+from pathlib import Path
 
 from galaxy.server.config import Server
 from galaxy.server.smbconf import plain, smb_settings
@@ -18,9 +21,15 @@ import os, sys, time
 time.sleep(3)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+_LATER = f"/usr/bin/python3 -IS {LATER_FILE}"
 # Written by samba_dnsupdate when all records of the server have once been right.
 _DONE_ONCE = "private/dns_update_cache"
-_HOUSEKEEPING = {"dns update command": None, "spn update command": "/usr/sbin/samba_spnupdate"}
+# Where a server without NTLM finds what it registers its DNS records by: etc-host/dns_update.py.
+DNS_UPDATE_FILE = "/run/galaxy/dns_update.py"
+DNS_UPDATE = (Path(__file__).parent / "tools" / "dns_update.py").read_text(encoding="utf-8")
+_BY_KERBEROS = f"/usr/bin/python3 -I {DNS_UPDATE_FILE}"
+_DNS = "dns update command"
+_HOUSEKEEPING = {_DNS: None, "spn update command": "/usr/sbin/samba_spnupdate"}
 _DH_PARAMETERS = "tls dh params file"
 
 
@@ -30,9 +39,14 @@ def samba_options(server: Server) -> tuple[str, ...]:
     if given is None:
         return ()
     options = {} if plain(_DH_PARAMETERS) in given else {_DH_PARAMETERS: DH_FILE}
-    later = _HOUSEKEEPING if (server.state / _DONE_ONCE).exists() else {}
-    for name, usual in later.items():
+    later = (_LATER,) if (server.state / _DONE_ONCE).exists() else ()
+    for name, usual in _HOUSEKEEPING.items():
         command = given.get(plain(name), usual)
         if command and command.startswith("/") and not command.endswith("\\"):
-            options[name] = f"/usr/bin/python3 -IS {LATER_FILE} {command}"
+            by = (*later, _BY_KERBEROS) if name == _DNS and _needs_kerberos(given, command) else later
+            options |= {name: " ".join((*by, command))} if by else {}
     return tuple(f"--option={name}={value}" for name, value in options.items())
+
+
+def _needs_kerberos(given: Mapping[str, str], command: str) -> bool:
+    return "samba_dnsupdate" in command and given.get(plain("ntlm auth"), "").lower() == "disabled"

@@ -20,6 +20,8 @@ _MEANINGS = {
 }
 # MS-SMB2 2.2.3: SMB 2.0.2 to 3.1.1. Whatever smb.conf leaves of them and of their algorithms, clients get it.
 _DIALECTS = (0x0202, 0x0210, 0x0300, 0x0302, 0x0311)
+# A negative session response (RFC 1002 4.3.4): smbd's answer to an address that `hosts allow` leaves out.
+_NOT_LISTENING = 0x83
 _SHA_512 = 1
 _CIPHERS = (2, 1, 4, 3)  # AES-128-GCM, AES-128-CCM, AES-256-GCM, AES-256-CCM
 _SIGNING = (2, 1, 0)  # AES-GMAC, AES-CMAC, HMAC-SHA256
@@ -113,6 +115,8 @@ def _is_negotiated(_config: ServerConfig, _packet: bytes, data: bytes) -> bool:
     """One of the dialects was chosen (MS-SMB2 2.2.4)."""
     if len(data) < 4 or len(data) < 4 + (struct.unpack_from(">I", data)[0] & 0xFFFFFF):
         return False
+    if data[0] == _NOT_LISTENING:
+        raise NoAnswerError("SMB does not listen to this address: see hosts allow and hosts deny in smb.conf")
     magic, status = struct.unpack_from("<4s4xI", data, 4)
     dialect = struct.unpack_from("<H", data, 72)[0] if len(data) >= 74 else 0
     if magic != b"\xfeSMB" or status != 0 or dialect not in _DIALECTS:

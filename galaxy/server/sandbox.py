@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from galaxy.server.confinement import seccomp
-from galaxy.server.options import LATER_FILE
+from galaxy.server.options import DNS_UPDATE_FILE, LATER_FILE
 from galaxy.server.tls import DH_FILE
 
 # In the server -> in the server's folder.
@@ -27,6 +27,7 @@ HOST_FILES = {
     "/etc/hostname": "hostname",
     DH_FILE: "dhparams.pem",
     LATER_FILE: "later.py",
+    DNS_UPDATE_FILE: "dns_update.py",
 }
 INSIDE_ENV = (
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",

@@ -22,12 +22,15 @@ _COMPLAINT = re.compile(r"Unknown parameter encountered|option is deprecated|Inv
 class Change:
     """What is different from version `since` on, for the accounts that an LDAP filter finds, or anyway without one.
 
+    Where only `until`, a later version, is known to be different already, who comes from between is told, too.
+
     `words` may have {accounts}: how many there are, and the first names. With `without_ntlm` only where smb.conf has
     NTLM switched off.
     """
 
     since: str
     words: str
+    until: str = ""
     query: str = ""
     without_ntlm: bool = False
 
@@ -42,6 +45,7 @@ CHANGES = (
     ),
     Change(
         since="4.18.0",  # 4.17.12 takes them, 4.22.6 does not (libcli/auth/ntlm_check.c, hash_password_check)
+        until="4.22.6",
         query=f"(&(objectCategory=person)(unicodePwd=*){_ENABLED})",
         without_ntlm=True,
         words="accounts whose NT hash is stored ({accounts}): versions after 4.17 refuse LDAP simple binds to them "
@@ -74,7 +78,8 @@ def notices(server: Server, old: ImageChoice, new: ImageChoice) -> tuple[str, ..
         crossed = [
             change
             for change in CHANGES
-            if Version.parse(old.version) < Version.parse(change.since) <= Version.parse(new.version)
+            if Version.parse(old.version) < Version.parse(change.until or change.since)
+            and Version.parse(change.since) <= Version.parse(new.version)
             and (says_no_ntlm(read.stdout) or not change.without_ntlm)
         ]
         return (*_concerned(entry, server, crossed), *_complaints(read.output, new))

@@ -9,14 +9,14 @@ When nobody can read how far they have come, it leaves a gap, as Microsoft's AD 
 import json
 from dataclasses import dataclass
 
-from galaxy.host.errors import CommandError, ServerError
+from galaxy.host.errors import GalaxyError, ServerError
 from galaxy.host.journal import Entry
 from galaxy.host.progress import say
 from galaxy.server.config import Server
+from galaxy.server.history import history
 from galaxy.upgrade.consult import consult, run_inside, script_argv
 
-# Numbers of now may be given until the server stops; a block of RIDs has room for that.
-_MORE_XIDS = 100
+_TROUBLES = (GalaxyError, OSError, ValueError, LookupError)
 _RID_GAP = 100_000
 _XID_GAP = 10_000  # of a million
 
@@ -30,36 +30,37 @@ class Numbers:
     xid: int
 
 
-def numbers_of(entry: Entry, server: Server) -> Numbers | None:
-    """What a server's databases say, running or stopped; None when they cannot be read."""
+def numbers_of(entry: Entry, stopped: Server) -> Numbers | None:
+    """What the databases of a server say that has just been stopped; None when they cannot be read."""
     try:
-        return parse(consult(entry, server, "numbers"))
-    except ServerError:
+        return parse(consult(entry, stopped, "numbers", in_place=True))
+    except _TROUBLES:
         return None
 
 
 def go_on_after(older: Server, now: Numbers | None) -> None:
     """Have an older state, that nothing runs on, give no number again. A failure is told and ends nothing."""
     try:
-        after = now if now is not None else _far_beyond(parse(_run(older)))
-        _run(older, str(after.low), str(after.last), str(after.xid + _MORE_XIDS))
-    except (CommandError, ServerError) as error:  # the state is what matters
+        after = now if now is not None else _far_beyond(older, parse(_run(older)))
+        _run(older, str(after.low), str(after.last), str(after.xid))
+    except _TROUBLES as error:  # the state is what matters
+        why = error.message if isinstance(error, GalaxyError) else str(error)
         say(
-            f"warning: {error.message}; accounts that are made from now on may get SIDs of accounts that are lost"
+            f"warning: {why}; accounts that are made from now on may get SIDs, or ids of file owners, of lost ones"
         )
 
 
-def _far_beyond(own: Numbers) -> Numbers:
-    return Numbers(low=own.low + _RID_GAP, last=own.last, xid=own.xid + _XID_GAP)
+def _far_beyond(older: Server, own: Numbers) -> Numbers:
+    """One gap more for each time that the server has gone back: the states in between may be lost, too."""
+    times = 1 + sum(bool(one.restored) for one in history(older))
+    return Numbers(low=own.low + times * _RID_GAP, last=own.last, xid=own.xid + times * _XID_GAP)
 
 
 def _run(older: Server, *words: str) -> str:
     done = run_inside(older, (*script_argv("numbers"), *words))
     if done.returncode != 0:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        raise ServerError(
-            f"the state's RIDs cannot be raised: {lines[-1] if lines else done.returncode}", "See its log."
-        )
+        raise ServerError(f"the state's RIDs cannot be raised: {lines[-1] if lines else done.returncode}")
     return done.stdout
 
 

@@ -8,7 +8,7 @@ from galaxy.server.config import Server
 from galaxy.server.kept import Snapshot
 from galaxy.server.restore import Restored, restore
 from galaxy.upgrade.consult import ConfigurationError
-from galaxy.upgrade.numbers import go_on_after, numbers_of
+from galaxy.upgrade.numbers import Numbers, go_on_after, numbers_of
 from galaxy.upgrade.partners import require_no_partners, usn_rollback
 from galaxy.upgrade.since import Loss, newest_known, require_no_more, state_then
 
@@ -18,16 +18,20 @@ def put_back(server: Server, wanted: Snapshot, settings: Settings, loss: Loss) -
 
     PolicyError, with nothing changed, when the domain has other DCs, or more was written since the list was made.
     """
-    with journal(server.store, LOOK, server.name) as entry:
-        now = numbers_of(entry, server)
+    found: list[Numbers | None] = []
+
+    def seen(entry: Entry, stopped: Server) -> None:
+        _require_seen(entry, stopped, loss)
+        found.append(numbers_of(entry, stopped))
+
     return restore(
         server,
         wanted,
         settings,
         # Asked again: a DC may have joined while somebody thought about it.
         require_allowed=lambda: require_alone(server, wanted),
-        require_seen=lambda entry, stopped: _require_seen(entry, stopped, loss),
-        adapt=lambda restored: go_on_after(restored, now),
+        require_seen=seen,
+        adapt=lambda restored: go_on_after(restored, *found),
     )
 
 

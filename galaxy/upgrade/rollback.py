@@ -329,14 +329,14 @@ def _restore(
     What is the same in both is found out now, while the server runs: nobody waits for it then.
     """
     same = alike(snapshot.path, server.folder)
-    now = numbers_of(entry, server)
 
-    def restore(_stopped: Server) -> None:
+    def restore(stopped: Server) -> None:
         if plan.changes is not None:
             again = f"{server.name} goes on as before. Look again: galaxy rollback {server.name} --plan"
             require_no_more(entry, server, plan.changes, snapshot.path, again)
         else:
             _require_still_alone(server)
+        now = numbers_of(entry, stopped)
         freshen(snapshot.path, server.folder, {}, alike=same).sync()
         go_on_after(server.as_image(snapshot.image_id), now)
 

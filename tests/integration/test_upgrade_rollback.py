@@ -159,20 +159,35 @@ def test_back_by_the_downgrade_everything_is_there(upgraded):
 
 def test_with_broken_databases_the_snapshot_is_still_a_way(upgraded):
     server = load(upgraded.store, "dc1")
-    upgraded.well("stop", "dc1")
-    for file in (server.state / "private" / "sam.ldb.d").glob("DC=BACK*.ldb"):
-        with file.open("r+b") as database:
-            database.write(b"\0" * 4096)
+    break_databases(upgraded)
     offers = upgraded.plan()
     assert "cannot be read" in offers["snapshot"]["loses"][0]
     assert "cannot be read" in offers["downgrade"]["refused"]
     upgraded.well("rollback", "dc1", "--way", "snapshot", "--yes")
     assert upgraded.runs(upgraded.old)
     assert "early" in upgraded.users()
-    # How many accounts are lost nobody can tell: those of now are far from them.
-    upgraded.tool("user", "create", "after", "Aa1-of-the-after")
-    assert rid(upgraded, "after") > rid(upgraded, "early") + 100_000
+    # How many accounts are lost nobody can tell: those of now are far from them, and from the next ones.
+    first = made_now(upgraded, "after")
+    assert first > rid(upgraded, "early") + 100_000
     assert "(0 errors)" in upgraded.tool("dbcheck", "--cross-ncs")
+    break_databases(upgraded)
+    early = next(one for one in snapshots(server) if one.reason.startswith("before "))
+    upgraded.well("restore", "dc1", early.id, "--yes")
+    upgraded.well("start", "dc1")
+    assert "after" not in upgraded.users()
+    assert made_now(upgraded, "after-again") > first + 90_000
+
+
+def break_databases(site) -> None:
+    site.well("stop", "dc1")
+    for file in (load(site.store, "dc1").state / "private" / "sam.ldb.d").glob("DC=BACK*.ldb"):
+        with file.open("r+b") as database:
+            database.write(b"\0" * 4096)
+
+
+def made_now(site, name: str) -> int:
+    site.tool("user", "create", name, "Aa1-of-the-after")
+    return rid(site, name)
 
 
 def rid(site, name: str) -> int:

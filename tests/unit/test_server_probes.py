@@ -171,3 +171,9 @@ def test_smb_that_negotiates(monkeypatch):
 def test_smb_that_does_not(monkeypatch, answer):
     with served(monkeypatch, answer), pytest.raises(NoAnswerError, match="SMB negotiate"):
         PROBES["smb"](CONFIG)
+
+
+def test_smb_that_does_not_listen_to_who_asks(monkeypatch):
+    """As smbd answers where `hosts allow` leaves the server's own address out."""
+    with served(monkeypatch, b"\x83\0\0\1\x81"), pytest.raises(NoAnswerError, match="hosts allow"):
+        PROBES["smb"](CONFIG)

@@ -255,6 +255,16 @@ def test_commands_of_ones_own_are_kept(options_of):
     ]
 
 
+@pytest.mark.parametrize(
+    ("registered", "waits"), [(True, "-IS /run/galaxy/later.py /usr/bin/python3 "), (False, "")]
+)
+def test_without_ntlm_a_server_registers_itself_by_kerberos(config_with, options_of, registered, waits):
+    text = smb_conf(config_with()) + "[global]\n\tntlm auth = Disabled\n"
+    (command,) = (line for line in options_of(text, registered=registered) if line.startswith("dns update"))
+    program = "/usr/sbin/samba_dnsupdate --use-samba-tool"
+    assert command == f"dns update command=/usr/bin/python3 {waits}-I /run/galaxy/dns_update.py {program}"
+
+
 def test_a_configuration_that_includes_others_is_left_alone(config_with, options_of):
     assert options_of(f"{smb_conf(config_with())}\tinclude = /etc/samba/more.conf\n") == []
 

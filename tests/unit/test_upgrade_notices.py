@@ -106,3 +106,10 @@ def test_simple_binds_that_go_with_ntlm_are_told_of_where_it_is_switched_off(ask
         line for line in lines if "(1: anna): versions after 4.17 refuse LDAP simple binds" in line
     ] == list(lines)
     assert bool(lines) == told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"), [("4.18.1", "4.20.0", 1), ("4.22.6", "4.22.11", 0), ("4.16.0", "4.17.12", 0)]
+)
+def test_where_the_version_is_not_known_who_comes_from_between_is_told(ask, old, new, told):
+    assert len(ask(old, new, "anna", testparm="ntlm auth = disabled")) == told

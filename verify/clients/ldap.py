@@ -212,7 +212,7 @@ class Ldap:
 
     @property
     def admin(self) -> Session:
-        """The administrator over TLS; one connection for all checks of a place."""
+        """The administrator, over TLS or sealed; one connection for all checks of a place."""
         if self._admin is None or self._admin.connection.closed:
             self._admin = self.as_admin(transport="tls")
         return self._admin
@@ -252,9 +252,15 @@ class Ldap:
         try:
             return self._bound(made, transport)
         except LdapRefusedError as error:
-            if ntlm_blocked(error):
+            if ntlm_blocked(error) and self._keeps_nt_hashes():
                 self._target.require_ntlm()
             raise
+
+    def _keeps_nt_hashes(self) -> bool:
+        """Whether new accounts get an NT hash, as far as can be told: without them simple binds go on without NTLM."""
+        shell = self._target.shell
+        asked = ("testparm", "-s", "--parameter-name=nt hash store")
+        return shell is None or shell(*asked).stdout.strip() == "always"
 
     def gssapi(
         self,

@@ -78,8 +78,6 @@ def over_pipe(
         domain=target.domain if who.user else "",
     )
     if not target.ntlm and who.user:
-        if level not in {SEALED, None}:
-            target.require_ntlm()
         _by_kerberos(how, target, who)
         level = None
     with _bound(how, interface, level) as call:

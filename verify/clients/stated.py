@@ -3,15 +3,28 @@
 import tempfile
 from pathlib import Path
 
+from gssapi.raw.misc import GSSError
 from ldap3.core.exceptions import LDAPException
+from spnego.exceptions import SpnegoError
 
 from galaxy.host.errors import CommandError
-from verify.clients.kerberos import Kerberos
+from verify.clients.kerberos import UNKNOWN_PRINCIPAL, Kerberos
 from verify.clients.ldap import INVALID_CREDENTIALS, Ldap, LdapRefusedError, Session, ntlm_blocked
 from verify.clients.sasl import ntlm_bind
 from verify.target import Target
 
-_NTLM_IS_OFF = "{} has NTLM switched off; if that is meant, say so in the target's file: ntlm = false"
+_NTLM_IS_OFF = (
+    "{} has NTLM switched off; if that is meant, say so: ntlm = false in the target's file, `ntlm auth = disabled` in "
+    "the smb.conf of a server of Galaxy's, which takes it at its next start"
+)
+# How libkrb5 words what speaks of the account or its password (RFC 4120 7.5.9): anything else is the server's trouble.
+_REFUSALS = (
+    "Password incorrect",
+    "Preauthentication failed",
+    UNKNOWN_PRINCIPAL,
+    "credentials have been revoked",
+)
+_TROUBLES = (AssertionError, CommandError, GSSError, LDAPException, LdapRefusedError, OSError, SpnegoError)
 
 
 def mismatch(target: Target) -> str:
@@ -25,7 +38,7 @@ def mismatch(target: Target) -> str:
         try:
             with kerberos.known():
                 return _wrong_name(ldap.open(transport="tls"), target) or _wrong_login(ldap, target)
-        except (AssertionError, LDAPException, LdapRefusedError, OSError):
+        except _TROUBLES:
             return ""  # the checks will say how it is broken
         finally:
             ldap.close()
@@ -46,6 +59,8 @@ def _wrong_login(ldap: Ldap, target: Target) -> str:
     try:
         session = ldap.as_admin(transport="tls")
     except CommandError as error:
+        if not any(words in error.output for words in _REFUSALS):
+            raise
         return f"{refused}: {error.output.strip()}"
     except LdapRefusedError as error:
         if ntlm_blocked(error):
@@ -71,7 +86,10 @@ def _wrong_ntlm(session: Session, target: Target) -> str:
     except LdapRefusedError as error:
         return _NTLM_IS_OFF.format(target.address) if target.ntlm and ntlm_blocked(error) else ""
     if not target.ntlm:
-        return f"{target.address} lets people in by NTLM, and the target's file says ntlm = false"
+        return (
+            f"{target.address} lets people in by NTLM, and the target says that it does not (ntlm = false in its file; "
+            "a server of Galaxy's takes what smb.conf says at its next start)"
+        )
     return ""
 
 

@@ -43,26 +43,27 @@ class Rids:
         server = one(samdb, samdb.get_serverName(), "serverReference")
         account = one(samdb, str(server["serverReference"][0]), "rIDSetReferences")
         self.block = str(account["rIDSetReferences"][0]) if "rIDSetReferences" in account else ""
-        free = number(one(samdb, self.manager, "rIDAvailablePool"), "rIDAvailablePool")
+        free = int(str(one(samdb, self.manager, "rIDAvailablePool")["rIDAvailablePool"][0]))
         self.low, self.high = free & LOW, free >> 32
         self.last = number(one(samdb, self.block, "rIDNextRID"), "rIDNextRID") if self.block else -1
 
     def go_on_after(self, low, last):
-        """A block of its own that begins after what either state may have given."""
-        if not self.block or (low, last) == (self.low, self.last):
+        """A block of its own that begins after what either state may have given; without one, the domain's next."""
+        if (low, last) == (self.low, self.last):
             return
         first = max(self.low, low)
         if first + BLOCK >= self.high:
             raise SystemExit("no RIDs are left")
         block = first | (first + BLOCK - 1) << 32
         write(self.samdb, self.manager, rIDAvailablePool=first + BLOCK | self.high << 32)
-        write(
-            self.samdb,
-            self.block,
-            rIDAllocationPool=block,
-            rIDPreviousAllocationPool=block,
-            rIDNextRID=first,
-        )
+        if self.block:
+            write(
+                self.samdb,
+                self.block,
+                rIDAllocationPool=block,
+                rIDPreviousAllocationPool=block,
+                rIDNextRID=first,
+            )
 
 
 def raise_xids(idmap, following):
@@ -85,10 +86,10 @@ def main():
         print(json.dumps({"low": rids.low, "last": rids.last, "xid": following}))
         return
     low, last, following = (int(word) for word in sys.argv[1:])
+    raise_xids(idmap, following)
     samdb.transaction_start()
     rids.go_on_after(low, last)
     samdb.transaction_commit()
-    raise_xids(idmap, following)
 
 
 main()

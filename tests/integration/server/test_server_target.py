@@ -8,6 +8,7 @@ import pytest
 from galaxy.server.config import load
 from galaxy.server.script import argv_of
 from galaxy.upgrade.consult import run_inside
+from verify.clients.waiting import within
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +99,32 @@ def test_where_ntlm_is_switched_off_the_checks_log_on_by_kerberos(machine, witho
     assert "kinit: " in answer.out
 
 
+def test_without_ntlm_a_server_still_registers_its_own_records(machine, without_ntlm):
+    """samba_dnsupdate insists on NTLM; whoever looks for a DC finds it by these records."""
+    record = (
+        "dc1.ad.example.org",
+        "_msdcs.ad.example.org",
+        "_ldap._tcp.pdc",
+        "SRV",
+        "dc1.ad.example.org 389 0 100",
+    )
+    tool = ("exec", "dc1", "--", "samba-tool", "dns")
+    done = machine.galaxy(*tool, "delete", *record, "-P")
+    assert done.code == 0, done.out + done.err
+    query = (*tool, "query", *record[:4], "-P")
+    assert "389" not in machine.galaxy(*query).out
+    (machine.folder("dc1") / "state/private/dns_update_cache").unlink()
+    assert machine.galaxy("restart", "dc1").code == 0
+    assert within(60, lambda: "389" in machine.galaxy(*query).out), (
+        machine.folder("dc1") / "log/log.samba"
+    ).read_text()
+
+
 @pytest.mark.parametrize(
     ("ntlm", "why"),
     [
-        (True, "has NTLM switched off; if that is meant, say so in the target's file: ntlm = false"),
-        (False, "lets people in by NTLM, and the target's file says ntlm = false"),
+        (True, "has NTLM switched off; if that is meant, say so: ntlm = false in the target's file"),
+        (False, "lets people in by NTLM, and the target says that it does not"),
     ],
 )
 def test_what_the_file_says_of_ntlm_is_compared_too(request, machine, target, ntlm, why):
