@@ -179,12 +179,14 @@ def adopt_written(server: Server, aside: Path, name: str) -> None:
     Can be cut off, and called again. A full disk keeps nobody from going back: then the state stays beside the server.
     """
     final, beside = server.snapshots / name, aside.with_name(f"written-{name}")
+    if not (aside.is_dir() or final.is_dir() or beside.is_dir()):
+        return
     try:
         if not final.is_dir() and not beside.is_dir():
             replaced = Server(store=server.store, config=parse_toml(aside / CONFIG, ServerConfig))
             why = "clients may have written to it before it went back"
             shelve(server, described(replaced, aside, name, why, running=True))
-    except OSError as error:
+    except (InputError, OSError) as error:  # a swap that was cut off leaves a part of a state
         aside.rename(beside)
         say(f"{beside} cannot be made a snapshot: {error}")
     place = beside if beside.is_dir() else final

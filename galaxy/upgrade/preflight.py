@@ -20,6 +20,7 @@ from galaxy.server.swap import require_movable
 from galaxy.upgrade.levels import require_level
 from galaxy.upgrade.notices import notices
 from galaxy.upgrade.plan import ImageChoice, UpgradePlan, UpgradeRequest, plan_upgrade
+from galaxy.upgrade.smoke import smoke
 
 # The snapshot and the rehearsal's copy, and what the new version writes into each when it first starts.
 _COPIES = 2
@@ -102,6 +103,12 @@ def _require_sound(server: Server) -> bool:
             f"Mend that first; its log may say why: galaxy logs {server.name}",
         )
     require_smb_conf(server, f"{server.name} is broken before the upgrade")
+    try:
+        smoke(server)
+    except ServerError as error:
+        raise ServerError(
+            f"{server.name} is broken before the upgrade: {error.message}", error.hint
+        ) from None
     return True
 
 

@@ -35,6 +35,7 @@ from galaxy.upgrade.plan import ImageChoice, UpgradePlan
 from galaxy.upgrade.preflight import require_tried
 from galaxy.upgrade.rejoin import RejoinRequest, rejoin
 from galaxy.upgrade.since import compare_now, image_by_id, require_no_more, state_then, usn_in_common
+from galaxy.upgrade.smoke import is_well
 from galaxy.upgrade.switch import Back, Switched, switch
 from galaxy.upgrade.ways import Offer, Situation, Way, offers
 
@@ -245,7 +246,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         smb_conf=smb_conf_text(server),
         tool=(rootfs_of(server) / _TOOL).exists(),
         running=running,
-        sound=running and not any(answers(server, _PATIENCE).values()),
+        sound=running and not any(answers(server, _PATIENCE).values()) and is_well(server),
     )
 
 

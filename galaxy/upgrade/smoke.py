@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from galaxy.host.errors import CommandTimeoutError, ServerError
+from galaxy.host.errors import CommandTimeoutError, GalaxyError, ServerError
 from galaxy.host.process import Completed
 from galaxy.host.settings import Settings
 from galaxy.server import lifecycle, running
@@ -28,6 +28,8 @@ _SECONDS = 30.0
 # is done once, while SMB still starts.
 _TICKETS = "/tmp/galaxy-smoke"  # noqa: S108 - inside, where nobody but root is
 _LOGON = "the machine account's logon"
+# The server's own name is in its /etc/hosts; smb.conf may have the tools look elsewhere (name resolve order).
+_BY_HOSTS = "--option=nameresolveorder=host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,15 @@ def smoke(server: Server) -> Mapping[str, float]:
     """Log on, search and list as the machine account; seconds by question. ServerError says what failed and how."""
     with _Asking(server) as asking:
         return asking.result()
+
+
+def is_well(server: Server) -> bool:
+    """Whether a running server answers it all."""
+    try:
+        smoke(server)
+    except GalaxyError:
+        return False
+    return True
 
 
 def start_smoked(server: Server, settings: Settings, *, in_network: bool) -> tuple[Readiness, float]:
@@ -135,14 +146,14 @@ def _questions(server: Server) -> tuple[_Question, ...]:
             what="a search over LDAP",
             needs=frozenset({"ldap", _LOGON}),
             argv=(
-                *(*with_tickets, "ldbsearch", "-H", f"ldap://{config.fqdn}", by_them),
+                *(*with_tickets, "ldbsearch", "-H", f"ldap://{config.fqdn}", by_them, _BY_HOSTS),
                 *("-b", config.base_dn, "-s", "base", "objectSid"),
             ),
         ),
         _Question(
             what="listing sysvol over SMB",
             needs=frozenset({"smb", _LOGON}),
-            argv=(*with_tickets, "smbclient", f"//{config.fqdn}/sysvol", by_them, "-c", "ls"),
+            argv=(*with_tickets, "smbclient", f"//{config.fqdn}/sysvol", by_them, _BY_HOSTS, "-c", "ls"),
         ),
     )
 

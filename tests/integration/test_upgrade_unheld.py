@@ -5,10 +5,12 @@ import json
 import pytest
 from site_with_a_dc import made
 
+from galaxy.host.errors import ServerError
 from galaxy.server.config import load
 from galaxy.server.execute import exec_
 from galaxy.server.hold import _lift, is_held
 from galaxy.server.network import namespace_of
+from galaxy.upgrade import switch
 from galaxy.upgrade.plan import UpgradeRequest
 from galaxy.upgrade.upgrade import upgrade
 from scenarios.endurance.forked import die, forked
@@ -70,3 +72,27 @@ def test_what_was_written_without_a_hold_is_kept_as_a_snapshot(site, settings, t
     assert site.runs(site.new)
     assert f"late{len(before)}" in site.users()
     site.well("rollback", "dc1", "--to", max(ids(site)), "--yes")  # the state that the restore has replaced
+
+
+def test_when_the_old_version_cannot_start_again_either_it_starts_once_that_is_mended(
+    site, settings, tmp_path
+):
+    """A port that is taken, a full disk, a setting: whatever it is, the state is the old one, whole, and stays it."""
+
+    def fails(*_words, **_how):
+        raise ServerError("the machine account's logon fails")
+
+    def work():
+        switch.start_smoked = fails  # in a process of its own
+        with pytest.raises(ServerError, match="logon fails") as raised:
+            upgrade(site.store, settings, UpgradeRequest(name="dc1", ref=site.new, rehearsal=False))
+        assert "galaxy recover tries again" in "".join(raised.value.__notes__)
+
+    before = ids(site)
+    assert forked(work, log=tmp_path / "log").code == 0
+    assert load(site.store, "dc1").pending.exists()
+    assert "the hold on clients was gone" not in site.well("recover").output
+    assert site.runs(site.old)
+    assert "early" in site.users()
+    assert ids(site) == before
+    assert leftovers(load(site.store, "dc1")) == []
