@@ -24,6 +24,7 @@ from galaxy.host.process import find_tool, run
 from galaxy.host.undo import undoes
 from galaxy.server import running
 from galaxy.server.config import HostNetwork, Server, server_of
+from galaxy.server.listening import ANY, addresses
 from galaxy.server.network import bring_up, namespace_of, take_down
 from galaxy.server.ports import TCP, UDP
 from galaxy.server.smbconf import smb_conf_text
@@ -44,8 +45,8 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
 
     Traffic over lo passes, so that Galaxy's questions from inside, and the server's own to itself, are answered; on a
     host's network that is also what the host's other programs say to the server. There the hold is for the
-    server's address alone, and for Samba's ports, which include all that its RPC services may take: another service
-    of that address in that range waits too. In a network of its own every port is held.
+    addresses alone that the server listens on, and for Samba's ports, which include all that its RPC services may take:
+    another service of such an address in that range waits too. In a network of its own every port is held.
 
     The caller holds the server's lock. A stopped server gets its network here, to be held before it starts in it.
     HostError when the host has no nftables. A killed galaxy's hold is lifted by `recover`.
@@ -53,9 +54,11 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
     if running.alive(server) is None:
         _give_network(entry, server)
     path, table = namespace_of(server), server.container
-    _nft(path, rules(server), "--check")  # before the entry: where nft fails, it fails at lifting a hold too
+    on_host = isinstance(server.config.network, HostNetwork)
+    text = rules(server, addresses(server) if on_host else ())
+    _nft(path, text, "--check")  # before the entry: where nft fails, it fails at lifting a hold too
     with entry.temporarily("hold", f"{path or ''}:{table}"):
-        _nft(path, rules(server))
+        _nft(path, text)
         yield
 
 
@@ -86,16 +89,19 @@ def _take_idle_down(target: str) -> None:
         take_down(server)
 
 
-def rules(server: Server) -> str:
-    """The table in nftables' language (nft(8)). Written over an older one of the same name, in one transaction."""
+def rules(server: Server, at: tuple[str, ...] = ()) -> str:
+    """The table in nftables' language (nft(8)). Written over an older one of the same name, in one transaction.
+
+    `at` are the addresses of a server on the host's network; without them what is for any address waits.
+    """
     syn = "tcp flags & (syn | ack) == syn drop"
     udp = f"udp dport {{ {', '.join(map(str, UDP))} }} drop"
     drops = [syn, udp]
-    if isinstance(server.config.network, HostNetwork):
-        to = f"ip daddr {server.config.address}"
+    if at:
         # A rule a range: ranges that overlap cannot be in one set.
         ports = (f"{{ {', '.join(map(str, TCP))} }}", *_rpc_ports(server))
-        drops = [*(f"{to} tcp dport {port} {syn}" for port in ports), f"{to} {udp}"]
+        here = [*(f"tcp dport {port} {syn}" for port in ports), udp]
+        drops = [f"{to}{rule}" for to in _destinations(at) for rule in here]
     lines = "\n        ".join(["iif lo accept", *drops])
     return f"""{_without(server.container)}
 table inet {server.container} {{
@@ -105,6 +111,14 @@ table inet {server.container} {{
     }}
 }}
 """
+
+
+def _destinations(at: tuple[str, ...]) -> tuple[str, ...]:
+    """How rules for these addresses begin, a family each; nothing for all."""
+    if set(at) & set(ANY):
+        return ("",)
+    families = {"ip": [one for one in at if ":" not in one], "ip6": [one for one in at if ":" in one]}
+    return tuple(f"{name} daddr {{ {', '.join(found)} }} " for name, found in families.items() if found)
 
 
 def _rpc_ports(server: Server) -> tuple[str, ...]:

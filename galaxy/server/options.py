@@ -29,7 +29,10 @@ DNS_UPDATE_FILE = "/run/galaxy/dns_update.py"
 DNS_UPDATE = (Path(__file__).parent / "tools" / "dns_update.py").read_text(encoding="utf-8")
 _BY_KERBEROS = f"/usr/bin/python3 -I {DNS_UPDATE_FILE}"
 _DNS = "dns update command"
-_HOUSEKEEPING = {_DNS: None, "spn update command": "/usr/sbin/samba_spnupdate"}
+_DNS_UPDATE = "/usr/sbin/samba_dnsupdate"
+# Samba's own. The first calls nsupdate, which no image has, unless it is told to do without.
+_HOUSEKEEPING = {_DNS: _DNS_UPDATE, "spn update command": "/usr/sbin/samba_spnupdate"}
+_BY_RPC = "--use-samba-tool"
 _DH_PARAMETERS = "tls dh params file"
 
 
@@ -40,11 +43,13 @@ def samba_options(server: Server) -> tuple[str, ...]:
         return ()
     options = {} if plain(_DH_PARAMETERS) in given else {_DH_PARAMETERS: DH_FILE}
     later = (_LATER,) if (server.state / _DONE_ONCE).exists() else ()
-    for name, usual in _HOUSEKEEPING.items():
-        command = given.get(plain(name), usual)
-        if command and command.startswith("/") and not command.endswith("\\"):
-            by = (*later, _BY_KERBEROS) if name == _DNS and _needs_kerberos(given, command) else later
-            options |= {name: " ".join((*by, command))} if by else {}
+    for name, default in _HOUSEKEEPING.items():
+        said = given.get(plain(name), default)
+        if not said.startswith("/") or said.endswith("\\"):
+            continue
+        by = (*later, _BY_KERBEROS) if name == _DNS and _needs_kerberos(given, said) else later
+        words = " ".join((*by, f"{said} {_BY_RPC}" if said == _DNS_UPDATE else said))
+        options |= {name: words} if words != said else {}
     return tuple(f"--option={name}={value}" for name, value in options.items())
 
 

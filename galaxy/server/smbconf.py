@@ -6,7 +6,7 @@ from galaxy.host.errors import ServerError
 from galaxy.server.config import Server
 
 _SETTING = re.compile(r"^\s*([^#;=\n]+?)\s*=[ \t]*(.*?)\s*$", re.MULTILINE)
-_INCLUDES = ("include", "configfile", "copy")
+_INCLUDES = ("include", "configfile")
 # What only Samba can tell the meaning of: macros, quotes, lines that go on.
 _UNCLEAR = re.compile(r'[%"\\]')
 

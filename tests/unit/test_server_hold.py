@@ -33,17 +33,28 @@ def nft(fake_bin):
     return told.read_text
 
 
-def drops(server):
-    return [line.strip() for line in rules(server).splitlines() if line.endswith("drop")]
+def drops(server, *at):
+    return [line.strip() for line in rules(server, at).splitlines() if line.endswith("drop")]
 
 
 def test_on_the_hosts_network_only_sambas_ports_of_that_address_wait(make):
-    tcp, rpc, udp = drops(make(HostNetwork()))
-    assert (
-        "ip daddr 192.0.2.10 tcp dport { 53, 88, 135, 139, 389, 445, 464, 636, 3268, 3269 } tcp flags" in tcp
-    )
-    assert rpc.startswith("ip daddr 192.0.2.10 tcp dport 49152-65535 ")
-    assert udp == "ip daddr 192.0.2.10 udp dport { 53, 88, 137, 138, 389, 464 } drop"
+    tcp, rpc, udp = drops(make(HostNetwork()), "192.0.2.10")
+    here = "ip daddr { 192.0.2.10 } "
+    assert f"{here}tcp dport {{ 53, 88, 135, 139, 389, 445, 464, 636, 3268, 3269 }} tcp flags" in tcp
+    assert rpc.startswith(f"{here}tcp dport 49152-65535 ")
+    assert udp == f"{here}udp dport {{ 53, 88, 137, 138, 389, 464 }} drop"
+
+
+def test_on_the_hosts_network_all_addresses_wait_that_the_server_listens_on(make):
+    lines = drops(make(HostNetwork()), "192.0.2.10", "192.0.2.11", "2001:db8::10")
+    begins = [line.partition(" } ")[0] for line in lines]
+    assert begins == ["ip daddr { 192.0.2.10, 192.0.2.11"] * 3 + ["ip6 daddr { 2001:db8::10"] * 3
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_a_server_that_listens_everywhere_is_held_everywhere(make, wildcard):
+    lines = drops(make(HostNetwork()), "192.0.2.10", wildcard)
+    assert [line.split()[0] for line in lines] == ["tcp", "tcp", "udp"]
 
 
 @pytest.mark.parametrize("network", [PrivateNetwork(), NamespaceNetwork(path="/run/netns/x")])
@@ -64,7 +75,7 @@ def test_in_a_network_of_its_own_every_port_does(make, network):
     ],
 )  # fmt: skip
 def test_the_administrators_rpc_ports_wait_too(make, option, ports):
-    lines = drops(make(HostNetwork(), f"[global]\n\t{option}\n"))
+    lines = drops(make(HostNetwork(), f"[global]\n\t{option}\n"), "192.0.2.10")
     assert [line.split("dport ")[1].split(" tcp")[0] for line in lines[1:-1]] == ports
 
 

@@ -251,8 +251,16 @@ def test_commands_of_ones_own_are_kept(options_of):
     text = "[global]\n# dns update command = /no\n\tspn UpdateCommand = /opt/spn -v\n"
     assert options_of(text) == [
         DH,
+        LATER_UPDATES[0],
         "spn update command=/usr/bin/python3 -IS /run/galaxy/later.py /opt/spn -v",
     ]
+    assert options_of("[global]\n\tdns update command = /opt/dns\n", registered=False) == [DH]
+
+
+@pytest.mark.parametrize("line", ["", "\tdns update command = /usr/sbin/samba_dnsupdate\n"])
+def test_nsupdate_which_no_image_has_is_not_what_registers_a_server(options_of, line):
+    dns = "dns update command=/usr/sbin/samba_dnsupdate --use-samba-tool"
+    assert options_of(f"[global]\n{line}", registered=False) == [DH, dns]
 
 
 @pytest.mark.parametrize(

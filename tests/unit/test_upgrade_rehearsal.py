@@ -50,9 +50,9 @@ def checked(server, copies, monkeypatch):
     """Two versions whose clients see these troubles."""
     new, _ = copies
 
-    def check(of_new, of_old):
+    def check(of_new, of_old, passed=30):
         def clients(copy, folder, _settings):
-            return TierResult(passed=30, troubles=of_new if copy is new else of_old, folder=folder)
+            return TierResult(passed=passed, troubles=of_new if copy is new else of_old, folder=folder)
 
         monkeypatch.setattr(rehearsal, "_clients", clients)
         with journal(server.store, "test", "dc1") as entry:
@@ -65,6 +65,12 @@ def test_what_fails_with_the_old_version_too_is_told_apart(checked):
     assert checked((), ("a: never asked",)).before == ()
     seen = checked(("a: new words", "b: port 81"), ("b: port 80", "a: old words", "c: y"))
     assert (seen.troubles, seen.before) == ((), ("a: new words (before: old words)", "b: port 81"))
+
+
+def test_where_nothing_could_be_checked_with_either_version_the_upgrade_ends(checked):
+    with pytest.raises(ServerError, match=r"the rehearsal could check nothing: a: blocked") as refusal:
+        checked(("a: blocked",), ("a: blocked",), passed=0)
+    assert "--no-rehearsal" in refusal.value.hint
 
 
 def test_what_has_been_told_in_the_rehearsal_is_not_told_again():

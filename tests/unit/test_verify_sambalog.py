@@ -2,7 +2,7 @@
 
 import pytest
 
-from verify.clients.sambalog import deaths, disasters
+from verify.clients.sambalog import deaths, disasters, texts_of
 
 _HEAD = (
     "[2026/11/27 03:05:10.360769,  0] ../../source4/samba/process_prefork.c:630(prefork_child_pipe_handler)\n"
@@ -47,3 +47,11 @@ def test_bugs_are_disasters() -> None:
     assert disasters("all is well\n  INTERNAL ERROR: Signal 11 in pid 7\n") == [
         "INTERNAL ERROR: Signal 11 in pid 7"
     ]
+
+
+def test_logs_of_any_name_are_looked_at_and_no_cores(tmp_path):
+    (tmp_path / "cores/smbd").mkdir(parents=True)
+    (tmp_path / "cores/smbd/core").write_bytes(b"PANIC")
+    for name in ("log.samba", "dc1.log", "console.log"):
+        (tmp_path / name).write_text("all is well\n")
+    assert sorted(texts_of(tmp_path)) == ["console.log", "dc1.log", "log.samba"]

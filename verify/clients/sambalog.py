@@ -10,6 +10,8 @@ _STARTED = re.compile(r"^\s*samba version \S+ started", re.MULTILINE)
 _ENDED = re.compile(
     r"Child \d+\b.*?(?:exited with status [1-9]|terminated with signal (?!(?:9|15)\b)\d|terminated, unable)"
 )
+# Where Samba has its processes' memory go that crash (lib/util/fault.c).
+_CORES = "cores"
 # What a process writes when it hits a bug (lib/util/fault.c).
 _DISASTER = re.compile(
     r"INTERNAL ERROR|PANIC|smb_panic|dumping core|talloc: access after free|bad talloc magic"
@@ -22,9 +24,9 @@ def text_of(log: Path) -> str:
 
 
 def texts_of(folder: Path) -> dict[str, str]:
-    """A server's logs by name; console.log has what its processes wrote to their streams."""
-    files = (path for name in ("log.*", "console.log") for path in folder.glob(name) if path.is_file())
-    return {path.name: text_of(path) for path in files}
+    """A server's logs by name, whatever smb.conf has them called; console.log has what its processes wrote."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {str(name): text_of(path) for name, path in files.items() if name.parts[0] != _CORES}
 
 
 def disasters(text: str) -> list[str]:

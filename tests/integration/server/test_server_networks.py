@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from galaxy.host import netns
+from galaxy.host.journal import journal
 from galaxy.host.process import run
 from galaxy.host.settings import Settings
 from galaxy.host.store import Store
 from galaxy.image.mount import unmount_idle
-from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, servers
+from galaxy.server.config import HostNetwork, NamespaceNetwork, PrivateNetwork, load, servers
 from galaxy.server.create import CreateRequest, create
-from galaxy.server.lifecycle import remove
+from galaxy.server.hold import hold
+from galaxy.server.lifecycle import held, remove
+from galaxy.server.listening import addresses
 
 
 @pytest.mark.parametrize(
@@ -159,3 +163,30 @@ def _inventory(root):
         size = 0 if path.is_dir() else stat.st_size
         found[str(path.relative_to(root))] = (stat.st_mode, stat.st_uid, stat.st_gid, size, attributes)
     return found
+
+
+def test_all_addresses_are_held_that_smb_conf_has_the_server_listen_on(machine):
+    first, second = machine.addresses
+    third = "2001:db8:77::2"
+    machine.clone("dc1", HostNetwork(), first)
+    conf = machine.folder("dc1") / "etc/smb.conf"
+    conf.write_text(
+        conf.read_text().replace(f"interfaces = {first}", f"interfaces = {first} {second} {third}")
+    )
+    run(["ip", "-netns", machine.network.name, "address", "add", f"{third}/64", "dev", "lan0", "nodad"])
+    try:
+        assert machine.galaxy("start", "dc1").code == 0
+        server = load(machine.store, "dc1")
+        with (
+            netns.inside_network(machine.network),
+            held(server),
+            journal(machine.store, "test", "dc1") as entry,
+        ):
+            assert set(addresses(server)) == {first, second, third}
+            with hold(entry, server):
+                table = run(["nft", "list", "table", "inet", server.container]).stdout
+            for address in (first, second, third):
+                assert address in table
+    finally:
+        machine.galaxy("rm", "dc1", "--force")
+        run(["ip", "-netns", machine.network.name, "address", "del", f"{third}/64", "dev", "lan0"])
