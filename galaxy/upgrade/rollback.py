@@ -6,7 +6,7 @@ with the older one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel, ConfigDict
 
@@ -132,6 +132,7 @@ def rollback(
                     f"going back by {offer.way} would lose what is listed, and nobody has confirmed that",
                     f"Confirm it with --yes, or choose a way that loses nothing: galaxy rollback {server.name} --plan",
                 )
+            plan = replace(plan, sound=plan.sound and is_well(server))
             kept, switched = _go(entry, server, plan, offer, request, settings)
         # The journal is closed: an interruption may not undo what the server runs in by now.
         after = look_after(load(store, request.name))
@@ -246,7 +247,7 @@ def _situation(entry: Entry, server: Server, request: RollbackRequest) -> Situat
         smb_conf=smb_conf_text(server),
         tool=(rootfs_of(server) / _TOOL).exists(),
         running=running,
-        sound=running and not any(answers(server, _PATIENCE).values()) and is_well(server),
+        sound=running and not any(answers(server, _PATIENCE).values()),
     )
 
 

@@ -14,7 +14,7 @@ from galaxy.server.config import Server, load
 from galaxy.server.snapshot import prune
 from galaxy.upgrade.aftermath import Aftermath, look_after
 from galaxy.upgrade.plan import UpgradePlan, UpgradeRequest
-from galaxy.upgrade.preflight import preflight
+from galaxy.upgrade.preflight import preflight, require_well
 from galaxy.upgrade.rehearsal import Rehearsal, rehearse
 from galaxy.upgrade.switch import Switched, switch
 
@@ -52,6 +52,8 @@ def upgrade(
     server = load(store, request.name)
     with lifecycle.held(server):
         plan = preflight(server, request)
+        if plan.running:
+            require_well(server)
         for notice in plan.notices:
             say(f"to know before: {notice}")
         with journal(store, "upgrade", server.name) as entry:

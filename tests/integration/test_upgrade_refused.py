@@ -98,6 +98,20 @@ def test_a_damaged_configuration_is_broken_before_the_upgrade(site):
     assert site.runs(site.old)
 
 
+def test_what_the_old_version_fails_by_already_is_found_before_anything_stops(site):
+    """A setting of clients': the server answers, and the logon that decides about a new version fails with any."""
+    conf = load(site.store, "dc1").etc / "smb.conf"
+    good = conf.read_text()
+    conf.write_text(good.replace("[global]", "[global]\n\tclient max protocol = NT1"))
+    try:
+        done = site.galaxy("upgrade", "dc1", site.new)
+    finally:
+        conf.write_text(good)
+    assert done.returncode == 5, done.output
+    assert "dc1 is broken before the upgrade: dc1 answers, but listing sysvol over SMB fails: " in done.stderr
+    assert site.runs(site.old)
+
+
 def test_a_disk_that_is_too_small_is_computed_before(site):
     """A file that takes the room, in a state that is copied twice: more than any test host has free."""
     server = load(site.store, "dc1")
