@@ -45,8 +45,9 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
 
     Traffic over lo passes, so that Galaxy's questions from inside, and the server's own to itself, are answered; on a
     host's network that is also what the host's other programs say to the server. There the hold is for the
-    addresses alone that the server listens on, and for Samba's ports, which include all that its RPC services may take:
-    another service of such an address in that range waits too. In a network of its own every port is held.
+    addresses alone that the server listens on, or for all if it may soon be others, and for Samba's ports, which
+    include all that its RPC services may take: another service of such an address in that range waits too. In a
+    network of its own every port is held.
 
     The caller holds the server's lock. A stopped server gets its network here, to be held before it starts in it.
     HostError when the host has no nftables. A killed galaxy's hold is lifted by `recover`.
@@ -54,12 +55,21 @@ def hold(entry: Entry, server: Server) -> Iterator[None]:
     if running.alive(server) is None:
         _give_network(entry, server)
     path, table = namespace_of(server), server.container
-    on_host = isinstance(server.config.network, HostNetwork)
-    text = rules(server, addresses(server) if on_host else ())
+    text = rules(server, _at(server))
     _nft(path, text, "--check")  # before the entry: where nft fails, it fails at lifting a hold too
     with entry.temporarily("hold", f"{path or ''}:{table}"):
         _nft(path, text)
         yield
+
+
+def _at(server: Server) -> tuple[str, ...]:
+    """The addresses to hold on a host's network: all, unless it is known where the next start will listen."""
+    if not isinstance(server.config.network, HostNetwork):
+        return ()
+    if running.alive(server) is None or not server.record.exists():
+        return ANY
+    written = max(path.lstat().st_mtime_ns for path in (server.etc, *server.etc.rglob("*")))
+    return ANY if written > server.record.stat().st_mtime_ns else addresses(server)
 
 
 def is_held(server: Server) -> bool:

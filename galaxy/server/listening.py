@@ -26,15 +26,21 @@ def addresses(server: Server) -> tuple[str, ...]:
 def _sockets(first: int) -> set[str]:
     """The inodes of all sockets that the processes of a PID namespace have open; `first` is one of them."""
     found: set[str] = set()
-    namespace = Path(f"/proc/{first}/ns/pid").readlink()
+    namespace = _target(Path(f"/proc/{first}/ns/pid"))
     for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
+        if not folder.name.isdigit() or _target(folder / "ns" / "pid") != namespace:
             continue
         with suppress(OSError):
-            if (folder / "ns" / "pid").readlink() != namespace:
-                continue
             for descriptor in (folder / "fd").iterdir():
-                target = str(descriptor.readlink())
+                target = _target(descriptor)
                 if target.startswith("socket:["):
                     found.add(target.removeprefix("socket:[").removesuffix("]"))
     return found
+
+
+def _target(link: Path) -> str:
+    """Where a link of /proc leads; '' when its process has ended, or has closed it."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""

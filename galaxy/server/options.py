@@ -1,6 +1,7 @@
 """What Samba's command line adds to the administrator's smb.conf, so that clients wait less for a start and find it.
 
-Each is left alone when smb.conf says something of its own, and when it includes other files, which may.
+Each is left alone when smb.conf says something of its own, and when it includes other files, which may. Samba's own
+defaults, said or not, are no word of the administrator's.
 """
 
 from collections.abc import Mapping
@@ -54,4 +55,7 @@ def samba_options(server: Server) -> tuple[str, ...]:
 
 
 def _needs_kerberos(given: Mapping[str, str], command: str) -> bool:
-    return "samba_dnsupdate" in command and given.get(plain("ntlm auth"), "").lower() == "disabled"
+    return (
+        command.split(maxsplit=1)[0] == _DNS_UPDATE
+        and given.get(plain("ntlm auth"), "").lower() == "disabled"
+    )

@@ -26,7 +26,7 @@ from galaxy.host.undo import undoes
 from galaxy.image.sealed import require_unchanged
 from galaxy.server import lifecycle, running
 from galaxy.server.config import PENDING, Server, ServerConfig, load, pending_server
-from galaxy.server.copying import copy_state, space_of
+from galaxy.server.copying import PARTS, copy_state, space_of
 from galaxy.server.history import RESTORE, UpgradeRecord, forget, history
 from galaxy.server.history import record as remember
 from galaxy.server.hold import hold, is_held
@@ -195,7 +195,7 @@ def _return(target: str) -> None:
         return
     record = RestoreRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the state before the restore")
-    if record.running and not record.written and (server.folder / _OUTGOING).is_dir() and not is_held(server):
+    if record.running and not record.written and _is_exchanged(server) and not is_held(server):
         record = record.model_copy(update={"written": free_id(server)})
         with suppress(OSError):  # as after a switch: a full disk keeps nobody from going back
             write_atomic(server.pending, record.model_dump_json() + "\n", 0o600)
@@ -212,6 +212,11 @@ def _return(target: str) -> None:
         _start_again(load(server.store, server.name), record.settings)
     server.pending.unlink()
     sync_folder(server.folder)
+
+
+def _is_exchanged(server: Server) -> bool:
+    """Whether parts of the state of before are still aside: then what is in their place may have run."""
+    return any((server.folder / _OUTGOING / part).exists() for part in PARTS)
 
 
 def _start_again(server: Server, settings: Settings) -> None:

@@ -10,13 +10,14 @@ import json
 from dataclasses import dataclass
 
 from galaxy.host.errors import GalaxyError, ServerError
-from galaxy.host.journal import Entry
 from galaxy.host.progress import say
 from galaxy.server.config import Server
 from galaxy.server.history import history
-from galaxy.upgrade.consult import consult, run_inside, script_argv
+from galaxy.upgrade.consult import run_inside, script_argv
 
 _TROUBLES = (GalaxyError, OSError, ValueError, LookupError)
+# Seconds, while clients wait; half of one is usual.
+_PATIENCE = 30.0
 _RID_GAP = 100_000
 _XID_GAP = 10_000  # of a million
 
@@ -30,10 +31,10 @@ class Numbers:
     xid: int
 
 
-def numbers_of(entry: Entry, stopped: Server) -> Numbers | None:
-    """What the databases of a server say that has just been stopped; None when they cannot be read."""
+def numbers_of(stopped: Server) -> Numbers | None:
+    """What the databases of a server say that has just been stopped; None when they cannot be read in time."""
     try:
-        return parse(consult(entry, stopped, "numbers", in_place=True))
+        return parse(_run(stopped))
     except _TROUBLES:
         return None
 
@@ -57,10 +58,12 @@ def _far_beyond(older: Server, own: Numbers) -> Numbers:
 
 
 def _run(older: Server, *words: str) -> str:
-    done = run_inside(older, (*script_argv("numbers"), *words))
+    done = run_inside(older, (*script_argv("numbers"), *words), _PATIENCE)
     if done.returncode != 0:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        raise ServerError(f"the state's RIDs cannot be raised: {lines[-1] if lines else done.returncode}")
+        raise ServerError(
+            f"the state's numbers cannot be had or raised: {lines[-1] if lines else done.returncode}"
+        )
     return done.stdout
 
 

@@ -22,7 +22,7 @@ def put_back(server: Server, wanted: Snapshot, settings: Settings, loss: Loss) -
 
     def seen(entry: Entry, stopped: Server) -> None:
         _require_seen(entry, stopped, loss)
-        found.append(numbers_of(entry, stopped))
+        found.append(numbers_of(stopped))
 
     return restore(
         server,

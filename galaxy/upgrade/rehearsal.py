@@ -190,15 +190,15 @@ def _check(entry: Entry, server: Server, new: Server, settings: Settings) -> Tie
             _stage_again(entry, server, new.config.network) as old,
         ):
             result = result.less(_clients(old, evidence / "before", settings).troubles)
-        if not result.passed:
-            raise ServerError(
-                f"the rehearsal could check nothing: {first_of(result.before or result.troubles, 1)}",
-                f"The server was not touched. Mend that, or do without: --no-rehearsal. Details are in {evidence}",
-            )
     if result.troubles:
         raise ServerError(
             f"the rehearsal fails {len(result.troubles)} checks: {first_of(result.troubles, _SHOWN, '; ')}",
             f"The server was not touched. Details are in {evidence}",
+        )
+    if not result.passed:
+        raise ServerError(
+            f"the rehearsal could check nothing: {first_of(result.before, 1) or 'no check applies'}",
+            f"The server was not touched. Mend that, or do without: --no-rehearsal. Details are in {evidence}",
         )
     return result
 

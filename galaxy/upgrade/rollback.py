@@ -132,7 +132,8 @@ def rollback(
                     f"going back by {offer.way} would lose what is listed, and nobody has confirmed that",
                     f"Confirm it with --yes, or choose a way that loses nothing: galaxy rollback {server.name} --plan",
                 )
-            plan = replace(plan, sound=plan.sound and is_well(server))
+            if offer.way is not Way.REJOIN:  # which delivers what only this server has, if it answers at all
+                plan = replace(plan, sound=plan.sound and is_well(server))
             kept, switched = _go(entry, server, plan, offer, request, settings)
         # The journal is closed: an interruption may not undo what the server runs in by now.
         after = look_after(load(store, request.name))
@@ -338,7 +339,7 @@ def _restore(
             require_no_more(entry, server, plan.changes, snapshot.path, again)
         else:
             _require_still_alone(server)
-        now = numbers_of(entry, stopped)
+        now = numbers_of(stopped)
         freshen(snapshot.path, server.folder, {}, alike=same).sync()
         go_on_after(server.as_image(snapshot.image_id), now)
 

@@ -1,6 +1,7 @@
 """What Samba's own log says about its processes; its lines are the same from 4.17 to 4.24."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 # Written by every start of samba (source4/samba/server.c); what is before it was another run of the server.
@@ -12,6 +13,7 @@ _ENDED = re.compile(
 )
 # Where Samba has its processes' memory go that crash (lib/util/fault.c).
 _CORES = "cores"
+_LOG = re.compile(r"^log\.|\.log(\.|$)")
 # What a process writes when it hits a bug (lib/util/fault.c).
 _DISASTER = re.compile(
     r"INTERNAL ERROR|PANIC|smb_panic|dumping core|talloc: access after free|bad talloc magic"
@@ -24,9 +26,14 @@ def text_of(log: Path) -> str:
 
 
 def texts_of(folder: Path) -> dict[str, str]:
-    """A server's logs by name, whatever smb.conf has them called; console.log has what its processes wrote."""
-    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {str(name): text_of(path) for name, path in files.items() if name.parts[0] != _CORES}
+    """A server's logs by name, as smb.conf usually has them called; console.log has what its processes wrote."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if _LOG.search(path.name) and name.parts[0] != _CORES and path.is_file():
+            with suppress(FileNotFoundError):  # rotated away just now
+                found[str(name)] = text_of(path)
+    return found
 
 
 def disasters(text: str) -> list[str]:

@@ -69,7 +69,7 @@ class Rids:
 def raise_xids(idmap, following):
     """The next account of a file system's is numbered after those of either state."""
     config = one(idmap, "CN=CONFIG", "xidNumber", "upperBound")
-    if following >= number(config, "upperBound"):
+    if "upperBound" in config and following >= number(config, "upperBound"):
         raise SystemExit("no xids are left")
     if following > number(config, "xidNumber"):
         write(idmap, config.dn, xidNumber=following)
@@ -86,10 +86,10 @@ def main():
         print(json.dumps({"low": rids.low, "last": rids.last, "xid": following}))
         return
     low, last, following = (int(word) for word in sys.argv[1:])
-    raise_xids(idmap, following)
     samdb.transaction_start()
     rids.go_on_after(low, last)
     samdb.transaction_commit()
+    raise_xids(idmap, following)
 
 
 main()
