@@ -11,6 +11,7 @@ import selectors
 import shutil
 import signal
 import subprocess  # noqa: TID251 - this is the one place
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ BASE_ENV: Mapping[str, str] = {
 # What a fetch must inherit to reach the mirrors that the host is set up for.
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _TERM_GRACE = 5.0
+# What galaxy/cli/process.py hears as a wish to end.
+_WISHES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Ends what it starts when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG): here that thread always waits
 # for the process, so it ends first only when all of Galaxy is gone. A program of its own rather than preexec_fn, which
 # may deadlock in a process with threads. SIGKILL because `unshare --fork` is deaf to SIGTERM, and takes its sandbox
@@ -235,31 +238,60 @@ def _started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     scrubbed = environment(env)
     _require(argv[0], scrubbed["PATH"], cwd)
+    process = None
     try:
-        process = subprocess.Popen(
-            [*TIE, *argv],
-            env=scrubbed,
-            cwd=cwd,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-            pass_fds=tuple(pass_fds),
-        )
+        with _undivided():
+            process = subprocess.Popen(
+                [*TIE, *argv],
+                env=scrubbed,
+                cwd=cwd,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+            )
+        yield process
     except FileNotFoundError as error:
-        if cwd is not None and not cwd.is_dir():
+        if process is not None or (cwd is not None and not cwd.is_dir()):
             raise
         raise HostError(
             f"the program {TIE[0]} is missing", "Install it: apt-get install util-linux"
         ) from error
-    try:
-        yield process
     finally:
-        if process.poll() is None:
-            end_group(process)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if process is not None:
+            _leave(process)
+
+
+def _leave(process: subprocess.Popen[bytes]) -> None:
+    """End what still runs, and close what leads to it."""
+    if process.poll() is None:
+        end_group(process)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+@contextmanager
+def _undivided() -> Iterator[None]:
+    """A wish to end that comes in the block is heard at its end.
+
+    An exception in the middle of a fork leaves a child that nobody knows: it would act after all was undone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where no handler runs
+        return
+    came: list[int] = []
+    before = {each: found for each in _WISHES if callable(found := signal.getsignal(each))}
+    for each in before:
+        signal.signal(each, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _require(program: str, path: str, cwd: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess  # noqa: TID251 - a test looks into how one is started
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import galaxy
+from galaxy.cli.process import interruptible
 from galaxy.host.errors import CommandError, CommandTimeoutError, HostError, InterruptedByUser
 from galaxy.host.process import background, environment, find_tool, run, stream
 
@@ -169,3 +171,22 @@ def test_what_was_started_ends_with_a_killed_galaxy(tmp_path) -> None:
         assert not gone(pid, within=0.2)
         parent.kill()
         assert gone(pid)
+
+
+def test_a_wish_that_comes_while_a_program_is_started_ends_it(monkeypatch):
+    """A child that nobody knows would go on after everything was undone."""
+    made = []
+    start = subprocess.Popen.__init__
+
+    def interrupted(self, *words, **how):
+        start(self, *words, **how)
+        made.append(self)
+        signal.raise_signal(signal.SIGINT)  # before the caller has it
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with interruptible(), pytest.raises(InterruptedByUser):
+        run(["sleep", "600"])
+    (child,) = made
+    assert child.poll() is not None
+    assert signal.getsignal(signal.SIGINT) is before
