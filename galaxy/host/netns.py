@@ -22,7 +22,7 @@ from typing import Any
 from galaxy.host.errors import CommandError, HostError
 from galaxy.host.lock import host_locked
 from galaxy.host.mounts import mount_points
-from galaxy.host.process import run
+from galaxy.host.process import run, undivided
 from galaxy.host.undo import undoes
 
 FOLDER = Path("/run/netns")
@@ -291,8 +291,10 @@ def add_default_route(gateway: str, namespace: str) -> None:
 def _links(namespace: str | None) -> Iterator[Any]:
     from pyroute2 import IPRoute  # noqa: PLC0415 - 0.1 s that most commands need not pay
 
-    # Its own `netns=` forks, as above; a socket stays in the namespace that it was made in.
+    # Its own `netns=` forks, as above; a socket stays in the namespace that it was made in. Undivided, for it talks to
+    # the kernel from an event loop: a request that nobody waits for any more would be sent after all was undone.
     with ExitStack() as stack:
+        stack.enter_context(undivided())
         if namespace is not None:
             stack.enter_context(inside_network(path_of(namespace)))
         yield stack.enter_context(IPRoute())

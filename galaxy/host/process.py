@@ -240,7 +240,7 @@ def _started(
     _require(argv[0], scrubbed["PATH"], cwd)
     process = None
     try:
-        with _undivided():
+        with undivided():
             process = subprocess.Popen(
                 [*TIE, *argv],
                 env=scrubbed,
@@ -273,7 +273,7 @@ def _leave(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _undivided() -> Iterator[None]:
+def undivided() -> Iterator[None]:
     """A wish to end that comes in the block is heard at its end.
 
     An exception in the middle of a fork leaves a child that nobody knows: it would act after all was undone.
