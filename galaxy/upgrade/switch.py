@@ -228,10 +228,9 @@ def _return(target: str) -> None:
         return
     record = SwitchRecord.model_validate_json(server.pending.read_bytes())
     say(f"{server.name}: going back to the version and the state from before that change")
-    back = not (
-        server.snapshots / record.snapshot
-    ).is_dir()  # the state is: a start of it has failed, or was cut off
-    if record.touched and record.held and not record.kept and not back and not is_held(server):
+    # Used up, the state is back already: a start of it has failed, or was cut off.
+    used_up = not (server.snapshots / record.snapshot).is_dir()
+    if record.touched and record.held and not record.kept and not used_up and not is_held(server):
         record = record.model_copy(update={"kept": snapshot.free_id(server)})
         # A full disk must not keep anybody from going back; this process knows it anyway.
         with suppress(OSError):

@@ -84,14 +84,19 @@ def test_an_image_without_a_certificate_on_a_hosts_network(site):
     assert waived.returncode == 0, waived.output
 
 
-def test_a_damaged_configuration_is_broken_before_the_upgrade(site):
+def upgrade_with(site, setting):
+    """Try an upgrade with one more line in smb.conf, which goes again."""
     conf = load(site.store, "dc1").etc / "smb.conf"
     good = conf.read_text()
-    conf.write_text(good.replace("[global]", "[global]\n\tserver role = nonsense"))
+    conf.write_text(good.replace("[global]", f"[global]\n\t{setting}"))
     try:
-        done = site.galaxy("upgrade", "dc1", site.new)
+        return site.galaxy("upgrade", "dc1", site.new)
     finally:
         conf.write_text(good)
+
+
+def test_a_damaged_configuration_is_broken_before_the_upgrade(site):
+    done = upgrade_with(site, "server role = nonsense")
     assert done.returncode == 5, done.output
     assert "broken before the upgrade" in done.stderr
     site.well("restart", "dc1")
@@ -100,13 +105,7 @@ def test_a_damaged_configuration_is_broken_before_the_upgrade(site):
 
 def test_what_the_old_version_fails_by_already_is_found_before_anything_stops(site):
     """A setting of clients': the server answers, and the logon that decides about a new version fails with any."""
-    conf = load(site.store, "dc1").etc / "smb.conf"
-    good = conf.read_text()
-    conf.write_text(good.replace("[global]", "[global]\n\tclient max protocol = NT1"))
-    try:
-        done = site.galaxy("upgrade", "dc1", site.new)
-    finally:
-        conf.write_text(good)
+    done = upgrade_with(site, "client max protocol = NT1")
     assert done.returncode == 5, done.output
     assert "dc1 is broken before the upgrade: dc1 answers, but listing sysvol over SMB fails: " in done.stderr
     assert site.runs(site.old)
